@@ -32,7 +32,8 @@ def report(recorded: Sequence[tuple[Any, Run]], plot: Path, numbers: Path) -> No
     """Print a table for each problem, noise and block size; write the plot and the numbers."""
     table = grouped(recorded)
     standing = [
-        standings(group, runs) for group, runs in sorted(table.items(), key=lambda item: _order(item[0]))
+        standings(group, runs, table.get((*group[:2], 1), {}))
+        for group, runs in sorted(table.items(), key=lambda item: _order(item[0]))
     ]
     for one in standing:
         print(markdown(one))
@@ -50,12 +51,16 @@ def grouped(recorded: Sequence[tuple[Any, Run]]) -> Table:
     return table
 
 
-def standings(group: Group, runs: Mapping[str, Mapping[int, Run]]) -> dict[str, Any]:
-    """The numbers of one group, JSON data."""
+def standings(
+    group: Group, runs: Mapping[str, Mapping[int, Run]], in_ones: Mapping[str, Mapping[int, Run]]
+) -> dict[str, Any]:
+    """The numbers of one group, JSON data. `in_ones`: the runs of the same problem in blocks of 1."""
     problem, noise, block = group
     if noise and problem in SETTINGS:
+        today = in_ones.get(REFERENCE, {})
         found = [
-            _search_row(solver, by_seed, runs.get(FROZEN, {}), block) for solver, by_seed in runs.items()
+            _search_row(solver, by_seed, runs.get(FROZEN, {}), today, block)
+            for solver, by_seed in runs.items()
         ]
         found.sort(key=lambda row: (row["at"]["20"]["median"], row["at"]["100"]["median"]))
         return {"problem": problem, "noise": noise, "block": block, "searches": found}
@@ -84,16 +89,17 @@ def _fill(runs: Sequence[Run], block: int) -> float:
 
 
 def _search_row(
-    solver: str, runs: Mapping[int, Run], reference: Mapping[int, Run], block: int
+    solver: str, runs: Mapping[int, Run], frozen: Mapping[int, Run], today: Mapping[int, Run], block: int
 ) -> dict[str, Any]:
     alive = [run for run in runs.values() if not run.died]
-    pairs = [(runs[seed], reference[seed]) for seed in runs if seed in reference]
+    pairs = [(runs[seed], frozen[seed]) for seed in runs if seed in frozen]
     reached = [mine.reaches(theirs.best(REACHED_BY)) for mine, theirs in pairs if _is_found(theirs)]
     return {
         "solver": solver,
         "runs": len(runs),
         "at": {str(at): _named(list(runs.values()), at) for at in AT_SEARCHES},
-        "against_frozen": {str(at): paired(runs, reference, at) for at in AT_SEARCHES},
+        "against_frozen": {str(at): paired(runs, frozen, at) for at in AT_SEARCHES},
+        "against_reference": {str(at): paired(today, runs, at) for at in AT_SEARCHES},
         "reaches_frozen": quartiles(reached) if reached else None,
         "fill": _fill(alive, block),
         "replicates": statistics.mean(run.replicates for run in alive),

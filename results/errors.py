@@ -56,3 +56,9 @@ class NotOnRecord(StoreError):
 
 class WeightsMissing(StoreError):
     """No weights of the network are kept, or their files are gone."""
+
+
+def missing_trial(study: str, number: int, last: int) -> NotOnRecord:
+    """Return the error for a trial that a study does not have. last: its highest number, 0 without any"""
+    there_are = f"there are 1 to {last}" if last else "there is none yet"
+    return NotOnRecord(f"no trial {number} in study {study!r}; {there_are}")

@@ -82,6 +82,19 @@ def relevant_settings(question: Mapping[str, Any]) -> dict[str, Any]:
     return {**others, "training": training}
 
 
+def shown_point(point: Mapping[str, Any] | None, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a candidate in the values that its training gets, which are those that people are shown.
+
+    The solver's multipliers are of the base network, and the named spaces have the learning rate on SGD's
+    scale. A training gets multipliers of the named network, and the rate of its optimizer.
+
+    config: its trial.json; None: not known, so that the values are the solver's
+    """
+    config = config or {}
+    given = {**(config.get("scale") or {}), **(config.get("hyperparameters") or {})}
+    return {name: given.get(name, value) for name, value in (point or {}).items()}
+
+
 def value_text(value: Any) -> str:
     """Return a value of a candidate in few characters; a dash for a missing one."""
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -146,14 +159,16 @@ def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: s
     return sought.reword(f"{percent(chance, 1)} likely {claim}")
 
 
-def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
+def why_text(trial: Mapping[str, Any], minimise: str | None) -> str:
     """Return why a solver chose a trial; empty if it has no model.
 
-    belief: of `trials`; minimise: the study's metric
+    trial: with its `belief`, `point` and `candidate` (its `shown_point`); minimise: the study's metric
     """
+    belief, point = trial["belief"], trial["point"] or {}
     if not belief or "kind" not in belief:
         return ""
-    candidate = _named(belief.get("candidate", {}).items())
+    scale = {name: trial["candidate"][name] / point[name] for name in belief.get("candidate", {})}
+    candidate = _named((name, scale[name] * value) for name, value in belief.get("candidate", {}).items())
     kinds = {
         "design": "one of the first networks around the base",
         "new": "a new network",

@@ -17,7 +17,7 @@ from results import queries
 from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
 from results.analysis.posterior import VerdictSettings
-from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows
+from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows, shown_point
 from results.metrics import Metric, minimised_metric, shown_metric
 from results.packages import pandas as pd
 from results.scores import Score, sought_score
@@ -93,17 +93,19 @@ class StudyRecord:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The trials by number, each with its `outcome` (one of OUTCOMES), its `accuracy` and its `seconds`.
+        """The trials by number, each with its `outcome` (of OUTCOMES), `accuracy`, `seconds`, `candidate`.
 
         The accuracy, or the score that is sought in its place, is that on validation images, or on test
         images in a study without validation images. `noun` is its name, `reached` its text, and `label` the
-        outcome in its words.
-        The seconds are those for which its attempts held a worker.
+        outcome in its words. The seconds are those for which its attempts held a worker. The candidate is the
+        `shown_point`.
         """
+        configs = [config if isinstance(config, Mapping) else {} for config in self.trials["config"]]
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
         tested = bool(found) and all(row[self.sought.column] is None for row in found)
         eligible_numbers = set(eligible(self.trials, self.study)["number"])
-        for row in found:
+        for row, config in zip(found, configs, strict=True):
+            row["candidate"] = shown_point(row["point"], config)
             row["accuracy"] = row["test_accuracy"] if tested else row[self.sought.column]
             row["seconds"] = row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0
             row["outcome"] = _outcome(row, self.bound, row["number"] in eligible_numbers)

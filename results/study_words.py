@@ -103,7 +103,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
         images = f" by the script `{study.study['question']['trainer']}`"
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
-    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."
+    return f"{round(spent, 2):,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."
 
 
 def describe_result(study: StudyRecord) -> list[str]:

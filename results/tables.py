@@ -28,6 +28,7 @@ from results.format import (
     percent,
     plain_rows,
     settings,
+    shown_point,
     size_text,
     value_text,
 )
@@ -96,9 +97,9 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     known = set(eligible(frame, study)["number"])
     is_sized = asked & {study["minimise"]} or study["kind"] == "nas"
     is_sized = is_sized or any(METRICS[name].known == "after" for name in asked)
-    starts = [point for point in frame["point"] if _has_own(point)]
-    if starts:
-        searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
+    starts = (row for row in plain_rows(frame) if _has_own(row["point"]))
+    if first := next(map(_candidate, starts), None):
+        searched = {**searched, "change": lambda row: changes(_candidate(row), first)}
     return table_of(
         frame,
         {
@@ -149,6 +150,10 @@ def _head(frame: pd.DataFrame | list[dict[str, Any]], of_shares: str, of_any: st
 
 def _metric(metric: Metric, row: Row) -> str:
     return metric_text(metric, row[metric.column] or None)
+
+
+def _candidate(row: Row) -> dict[str, Any]:
+    return shown_point(row["point"], row["config"])
 
 
 def _has_own(point: Any) -> bool:

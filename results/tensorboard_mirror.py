@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from results import export as exporting
 from results import queries
 from results.errors import StoreError
+from results.format import shown_point
 from results.mirror import MirrorResult
 from results.scores import sought_score
 
@@ -98,7 +99,11 @@ def _begin(trial: Row, began: float) -> Summary:
     from tensorboard.plugins.hparams import metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import SessionStartInfo
 
-    told = {**(trial["point"] or {}), "purpose": trial["purpose"], "replicate": trial["replicate"]}
+    told = {
+        **shown_point(trial["point"], trial["config"]),
+        "purpose": trial["purpose"],
+        "replicate": trial["replicate"],
+    }
     settings = {name: _value(Value, value) for name, value in told.items() if value is not None}
     info = SessionStartInfo(hparams=settings, start_time_secs=began)
     return _hparams(metadata.SESSION_START_INFO_TAG, session_start_info=info)

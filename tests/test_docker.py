@@ -4,14 +4,20 @@ No image is built here: that takes minutes and a Docker daemon.
 """
 
 import configparser
+import os
 import re
+import subprocess
+import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from orchestrator.service.cli import ServeOptions
+from tests.orchestrator._processes import eventually
+from tests.orchestrator._serving import serving
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -125,7 +131,22 @@ def test_compose_serves_the_host_alone_on_the_port_that_is_exposed() -> None:
     assert service["command"][0] in PROJECT["project"]["scripts"]
     [exposed] = [words[1] for words in stages()["orchestrator"] if words[0] == "EXPOSE"]
     assert service["ports"] == [f"127.0.0.1:{exposed}:{exposed}"]
-    assert f"'127.0.0.1', {exposed}" in service["healthcheck"]["test"][-1]
+    assert f"http://127.0.0.1:{exposed}/api/health" in service["healthcheck"]["test"][-1]
+
+
+def test_the_health_check_passes_only_where_a_service_works(tmp_path: Path) -> None:
+    program, *words = SERVICES["service"]["healthcheck"]["test"][1:]
+    assert program == "python"
+    with serving(tmp_path) as client:
+        words[-1] = words[-1].replace("8420", str(client.base_url.port))
+        beside = {**os.environ, "http_proxy": "http://127.0.0.1:9"}
+        check = partial(
+            subprocess.run, [sys.executable, *words], env=beside, capture_output=True, check=False
+        )
+        assert eventually(lambda: check().returncode == 0, 20)
+        Path(tmp_path / "results.db").unlink()
+        assert check().returncode == 1
+    assert check().returncode == 1
 
 
 def test_gpus_are_asked_for_by_a_file_beside_it() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+import typer.core
 from rich.console import Console
 
 import search_spaces
@@ -22,15 +23,17 @@ from orchestrator.spec.search_options import HpoOptions, NasOptions, resolve_opt
 from orchestrator.study.check_trainer import check_trainer
 from orchestrator.study.run import run_study
 from orchestrator.training.options import TrainingOptions
+from results.cli.commands import main as commands_of_results
 from search_spaces import Point, Space
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*/*.md")])
 FOLDERS = ("orchestrator", "trainer", "search_spaces", "results", "tests", "docs", "docker", "benchmarks")
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    fenced = re.findall(r"^ *```(\w*)\n(.*?)^ *```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return [text for name, text in fenced if re.fullmatch(language, name)]
 
 
 def anchors(page: Path) -> set[str]:
@@ -41,6 +44,22 @@ def anchors(page: Path) -> set[str]:
 
 def option_names(model: type[CommandOptions]) -> set[str]:
     return {option.flag for option in model.options().values()}
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    """The options of every command, which may be two words."""
+    models = (NasOptions, HpoOptions, EvaluationOptions, TrainingOptions, ServeOptions)
+    commands = {model.program: option_names(model) for model in models}
+    results = typer.main.get_command(commands_of_results)
+    assert isinstance(results, typer.core.TyperGroup)
+    apps = {f"nas-results {name}": command for name, command in results.commands.items()} | {
+        "nas-export": typer.main.get_command(model_commands.export_app()),
+        "nas-predict": typer.main.get_command(model_commands.predict_app()),
+    }
+    return commands | {name: {flag for one in app.params for flag in one.opts} for name, app in apps.items()}
+
+
+COMMANDS = options_of_commands()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -64,19 +83,13 @@ def test_every_file_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
-    models = (NasOptions, HpoOptions, EvaluationOptions, TrainingOptions, ServeOptions)
-    commands = {model.program: option_names(model) for model in models}
-    for name, app in (
-        ("nas-export", model_commands.export_app()),
-        ("nas-predict", model_commands.predict_app()),
-    ):
-        commands[name] = {flag for one in typer.main.get_command(app).params for flag in one.opts}
     shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
     for line in (line.strip().removeprefix("$ ") for line in shown):
-        name = line.split(" ")[0]
-        if name in commands:
-            given = {word for word in shlex.split(line) if word.startswith("--") and len(word) > 2}
-            assert given <= commands[name], line
+        name = next((name for name in COMMANDS if f"{line} ".startswith(f"{name} ")), None)
+        if name:
+            words = shlex.split(line, comments=True)
+            given = {word for word in words if word.startswith("--") and word != "--install-completion"}
+            assert given <= COMMANDS[name], line
 
 
 def test_the_solver_that_the_guide_shows_is_one() -> None:

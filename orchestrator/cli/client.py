@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from orchestrator.console import json_lines
 from orchestrator.console.summary import say
 from orchestrator.spec.command_options import BadOption, check
 from orchestrator.spec.search_options import SearchOptions
@@ -28,20 +29,24 @@ def start(model: type[SearchOptions], given: Mapping[str, Any]) -> None:
     Raise BadOption if the service refuses the options or cannot be reached.
     """
     check(
-        not given.get("json") and not given.get("check_trainer"),
-        "--json and --check-trainer have no effect with --server, whose /api speaks JSON; omit them",
+        not given.get("check_trainer"),
+        "--check-trainer has no effect with --server, whose owner chooses the trainer; omit it",
     )
-    console, url = SafeConsole(), _address(str(given["server"]))
+    as_json, url = bool(given.get("json")), _address(str(given["server"]))
+    console = SafeConsole(stderr=as_json)
     asked = {"kind": model.kind, **_options(model, given)}
     if given.get("plan"):
-        for line in _answer(url, "/api/plan", asked, given)["lines"]:
-            say(console, line)
-        return
-    study = _answer(url, "/api/studies", asked, given)["study"]
-    say(
-        console,
-        f"study {study} is in the queue; watch, stop or resume it at {url}/#/study/{quote(study)}",
-    )
+        lines = _answer(url, "/api/plan", asked, given)["lines"]
+        say(console, *lines)
+        told: dict[str, Any] = {"event": "plan", "lines": lines}
+    else:
+        study = _answer(url, "/api/studies", asked, given)["study"]
+        address = f"{url}/#/study/{quote(study)}"
+        say(console, f"study {study} is in the queue; watch, stop or resume it at {address}")
+        told = {"event": "queued", "study": study, "address": address}
+    if as_json:
+        json_lines.emit(**told)
+        json_lines.emit_end(0)
 
 
 def _address(server: str) -> str:

@@ -35,8 +35,10 @@ def _search(model: type[SearchOptions], given: Given) -> None:
 
     if "server" in given:
         from orchestrator.cli import client
+        from orchestrator.console import json_lines
 
-        main.report_errors(model.program, lambda: client.start(model, given))
+        emit_end = json_lines.emit_end if given.get("json") else None
+        main.report_errors(model.program, lambda: client.start(model, given), emit_end)
     else:
         from orchestrator.study.check_trainer import check_trainer
         from orchestrator.study.plan import show_plan

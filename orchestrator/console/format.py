@@ -13,6 +13,7 @@ from orchestrator.spec.formulation import sought_value
 from orchestrator.spec.objective import Objective, amount_of, default_objective
 from results.analysis.posterior import Posterior
 from results.db.tables import Trial
+from results.format import shown_point
 from results.scores import ACCURACY, Score
 
 _FEW = 6  # variables of a candidate that is shown in full
@@ -20,16 +21,22 @@ FEWEST_MACS = default_objective("nas")
 PointValues = Mapping[str, Any]
 
 
-def point_text(point: PointValues | None, start: PointValues | None = None) -> str:
-    """Return a candidate on one line: `depth 1 width 0.75`; of many values those unlike `start`."""
-    shown = point or {}
-    if start and len(shown) > _FEW:
-        changed = {name: value for name, value in shown.items() if value != start.get(name)}
-        return point_text(changed) or "the start"
+def point_text(
+    point: PointValues | None, config: Mapping[str, Any] | None, start: PointValues | None = None
+) -> str:
+    """Return a candidate on one line: `depth 1 width 0.75`; of many values those unlike `start`.
+
+    config: the trial.json of its training, whose values are shown
+    """
+    shown = shown_point(point, config)
+    if start and point and len(shown) > _FEW:
+        shown = {name: value for name, value in shown.items() if point[name] != start.get(name)}
+        if not shown:
+            return "the start"
     return " ".join(f"{name} {_short(value)}" for name, value in shown.items())
 
 
-def short_point_text(point: PointValues | None) -> str:
+def short_point_text(point: PointValues | None, config: Mapping[str, Any] | None) -> str:
     """Return a candidate for a narrow column, each name cut to what tells it apart: `d1.25 w1.06 r0.5`."""
     names = list(point or {})
 
@@ -40,13 +47,13 @@ def short_point_text(point: PointValues | None) -> str:
 
     return " ".join(
         f"{cut(name)}{'=' if isinstance(value, str) else ''}{_short(value)}"
-        for name, value in (point or {}).items()
+        for name, value in shown_point(point, config).items()
     )
 
 
 def result_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
     """Return the outcome of a trial on one line. `aim`: tells which size and which score are shown."""
-    point = point_text(row.point, start)
+    point = point_text(row.point, row.config, start)
     if row.state == "completed":
         size = "" if row.macs is None else f"{aim.told.text(amount_of(row, aim.told))}, "  # of no script
         return (

@@ -104,7 +104,7 @@ class PlainProgress(ConsoleProgress):
 
     def show_start(self, trial: RunningTrial) -> None:
         super().show_start(trial)
-        point = point_text(trial.request.point, self._start)
+        point = point_text(trial.request.point, trial.request.config, self._start)
         self.note(f"trial {trial.row.number} starts: {_purpose(trial.row)}, {point}")
 
     def show_end(self, row: Trial) -> None:
@@ -203,10 +203,12 @@ class LiveProgress(ConsoleProgress):
         ]
         return ended + [(_running_cells(trial, self._point, self._aim), "cyan") for trial in self._running]
 
-    def _point(self, point: PointValues | None) -> str:
-        """Return a candidate as its column shows it, shorter on a narrow terminal."""
+    def _point(self, row: Trial) -> str:
+        """Return a trial's candidate as its column shows it, shorter on a narrow terminal."""
         is_narrow = self._console.width < _NARROW
-        return short_point_text(point) if is_narrow else point_text(point, self._start)
+        if is_narrow:
+            return short_point_text(row.point, row.config)
+        return point_text(row.point, row.config, self._start)
 
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
         """Return the table of trials, without the columns that do not fit on the terminal."""
@@ -240,7 +242,7 @@ class LiveProgress(ConsoleProgress):
         return table
 
 
-def _row_cells(row: Trial, shown: Callable[[PointValues | None], str], aim: Objective) -> list[str]:
+def _row_cells(row: Trial, shown: Callable[[Trial], str], aim: Objective) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.state == "screened":
         state = "skipped before training"
@@ -251,7 +253,7 @@ def _row_cells(row: Trial, shown: Callable[[PointValues | None], str], aim: Obje
     return [
         str(row.number),
         _purpose(row),
-        shown(row.point),
+        shown(row),
         aim.told.number(amount_of(row, aim.told)),
         accuracy_text(shown_accuracy(row), aim.sought),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
@@ -259,13 +261,11 @@ def _row_cells(row: Trial, shown: Callable[[PointValues | None], str], aim: Obje
     ]
 
 
-def _running_cells(
-    trial: RunningTrial, shown: Callable[[PointValues | None], str], aim: Objective
-) -> list[str]:
+def _running_cells(trial: RunningTrial, shown: Callable[[Trial], str], aim: Objective) -> list[str]:
     return [
         str(trial.row.number),
         _purpose(trial.row),
-        shown(trial.request.point),
+        shown(trial.row),
         aim.told.number(amount_of(trial.request.description, aim.told) or None),
         accuracy_text(trial.latest_epoch.get(aim.sought.field), aim.sought),
         f"{trial.seconds:.1f}",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.console.format import accuracy_text, shown_accuracy
+from orchestrator.console.format import accuracy_text
 from orchestrator.spec.objective import Objective, amount_of
 from results.db.tables import Trial
 
@@ -22,13 +23,19 @@ class _Dot:
 
 
 def size_plot(
-    rows: Sequence[Trial], aim: Objective, required: float | None, found: int | None, width: int
+    rows: Sequence[Trial],
+    aim: Objective,
+    known: Mapping[int, float],
+    required: float | None,
+    found: int | None,
+    width: int,
 ) -> list[str]:
     """Return the lines of the plot; none with fewer than FEWEST networks or too little room.
 
-    required: the required accuracy, a fraction; found: the number of the trial named; width: of the terminal
+    known: the accuracy of each network, a fraction, by its first trial; required: the required one; found:
+    the number of the trial named; width: of the terminal
     """
-    dots = _dots(rows, aim, found)
+    dots = _dots(rows, aim, known, found)
     columns = min(_MOST_COLUMNS, width - 12)
     sizes = [dot.size for dot in dots]
     if len(dots) < FEWEST or columns < _LEAST_COLUMNS or min(sizes) == max(sizes):
@@ -54,16 +61,16 @@ def size_plot(
     least, most = aim.told.text(min(sizes)), aim.told.text(max(sizes))
     lines.append(f"{'':>8}  {least}{most:>{columns - len(least)}}")
     told = f"{_BASE} base, {_FOUND} found, {_TRAINED} other networks trained"
-    return [*lines, f"{'':>8}  {told}{', - required' if required is not None else ''}"]
+    told += f", {_REQUIRED} required" if required is not None else ""
+    return [*lines, *textwrap.wrap(told, width)]
 
 
-def _dots(rows: Sequence[Trial], aim: Objective, found: int | None) -> list[_Dot]:
+def _dots(rows: Sequence[Trial], aim: Objective, known: Mapping[int, float], found: int | None) -> list[_Dot]:
     """Return a dot for each network trained to the end, the base and the one found last."""
     dots = []
     for row in rows:
-        size, reached = amount_of(row, aim.told), shown_accuracy(row)
-        is_one = row.state == "completed" and row.purpose in ("baseline", "search")
-        if is_one and size is not None and reached is not None:
+        size, reached = amount_of(row, aim.told), known.get(row.number)
+        if size is not None and reached is not None:
             mark = _BASE if row.purpose == "baseline" else _FOUND if row.number == found else _TRAINED
             dots.append(_Dot(size, reached, mark))
     return sorted(dots, key=lambda dot: (_TRAINED, _BASE, _FOUND).index(dot.mark))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
@@ -180,10 +180,12 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
         _tell_front(console, spec, [model.name for model in models])
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
+        known = known_accuracies(rows, winner, models[0], spec.aim.sought)
         if console.is_terminal and spec.aim.minimise:
-            plot = size_plot(rows, spec.aim, study.min_accuracy, winner.number, console.width)
+            means = {number: mean for number, (mean, _) in known.items()}
+            plot = size_plot(rows, spec.aim, means, study.min_accuracy, winner.number, console.width)
             say(console, *plot)
-        terminal.tell(_comparison(study, spec.aim, models[0], rows), console.file)
+        terminal.tell(_comparison(study, spec.aim, models[0], rows[0], winner, known), console.file)
         _tell_winner(console, spec, study, models[0], winner)
     following = list(_following(spec, models[0], rows)) if models else []
     if models and spec.base.keeps_weights and spec.request.kept_weights != "none":
@@ -205,7 +207,7 @@ def _following(spec: StudySpec, model: Model, rows: Sequence[Trial]) -> Iterator
 
 
 def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, winner: Trial) -> None:
-    say(console, f"found: {point_text(winner.point, spec.start)}")
+    say(console, f"found: {point_text(winner.point, winner.config, spec.start)}")
     say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, study)})")
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
@@ -294,36 +296,60 @@ def _next_command(spec: StudySpec, model: str) -> str:
     return shlex.join(words)
 
 
-def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial]) -> Table:
-    """Return a table that compares the winner with the start: the base network, or the first candidate."""
-    first, start = rows[0], "base network" if study.kind == "nas" else "the start"
-    winner = next(row for row in rows if row.id == model.trial_id)
-    table = Table(title=f"result of {study.name}", title_justify="left")
+def _comparison(
+    study: Study,
+    aim: Objective,
+    model: Model,
+    first: Trial,
+    winner: Trial,
+    known: Mapping[int, tuple[float, int]],
+) -> Table:
+    """Return a table that compares the winner with the start: the base network, or the first candidate.
+
+    It has a line for each number, so that it fits on a narrow terminal. known: as `known_accuracies` has it
+    """
     sizes = [METRICS[name] for name in ("macs", "params") if winner.macs is not None]  # of no script
     sizes += [metric for metric in aim.metrics if metric not in sizes]
-    sought = aim.sought
-    for name in ("", "trial", *(size.unit for size in sizes), sought.noun, "trainings"):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    for name, row, (reached, trainings) in (
-        (start, first, _known_of(first, rows, sought)),
-        (model.name, winner, (model.val_accuracy, model.trainings or 1)),
-    ):
-        amounts = [size.number(amount_of(row, size)) for size in sizes]
-        table.add_row(name, str(row.number), *amounts, accuracy_text(reached, sought), str(trainings))
+    shown = {"base network" if study.kind == "nas" else "the start": first, model.name: winner}
+    rows = [("trial", *(str(row.number) for row in shown.values()))]
+    rows += [(size.unit, *(size.number(amount_of(row, size)) for row in shown.values())) for size in sizes]
+    reached = [known.get(row.number, (None, 0)) for row in shown.values()]
+    rows.append((aim.sought.noun, *(accuracy_text(mean, aim.sought) for mean, _ in reached)))
+    rows.append(("trainings", *(str(trainings) for _, trainings in reached)))
+    table = Table(title=f"result of {study.name}", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for place, name in enumerate(("", *shown)):
+        whole = max(len(cells[place]) for cells in rows)  # a name may fold, a number not
+        table.add_column(name, justify="right" if place else "left", overflow="fold", min_width=whole)
+    for cells in rows:
+        table.add_row(*cells)
     return table
 
 
-def _known_of(first: Trial, rows: Sequence[Trial], sought: Score) -> tuple[float | None, int]:
-    """Return the mean accuracy of the first trial's network, and the number of trainings behind it.
+def known_accuracies(
+    rows: Sequence[Trial], winner: Trial, model: Model, sought: Score
+) -> dict[int, tuple[float, int]]:
+    """Return the accuracy of each network trained to the end, and from how many trainings it is known.
 
-    Of a number those count that succeeded; a failed training has the accuracy 0.
+    The key is the number of its first trial. It is the mean of its repeats, of which a failed one counts 0,
+    or of the base network's trainings. Without repeats it is the trial's own. model: saved of the winner
     """
-    if first.purpose == "baseline":
-        known = [accuracy(row) for row in rows if row.purpose == "baseline" and row.state == "completed"]
-        return fmean(known), len(known)
-    repeats = [row for row in rows if row.of_trial_number == first.number and is_training(row)]
-    again = [accuracy(row) for row in repeats if row.state == "completed" or not sought.is_number]
-    return (fmean(again), len(again)) if again else (sought_value(first), 1)
+    repeats: dict[int, list[float]] = {}
+    base = next((row.number for row in rows if row.purpose == "baseline"), 0)
+    for row in rows:
+        if row.purpose == "baseline" and row.state == "completed":
+            repeats.setdefault(base, []).append(accuracy(row))
+        elif row.of_trial_number is not None and is_training(row):
+            if sought.is_number and row.state != "completed":
+                continue  # of a number a failed repeat is none
+            repeats.setdefault(row.of_trial_number, []).append(accuracy(row))
+    known = {number: (fmean(again), len(again)) for number, again in repeats.items()}
+    for row in rows:
+        reached = sought_value(row)
+        if row.purpose == "search" and row.state == "completed" and reached is not None:
+            known.setdefault(row.number, (reached, 1))
+    if model.val_accuracy is not None:
+        known[winner.number] = model.val_accuracy, model.trainings or 1
+    return known
 
 
 def _trust_text(model: Model, study: Study) -> str:
@@ -350,6 +376,6 @@ def warm_start_lines(spec: StudySpec) -> Iterator[str]:
     best = quantity(len(warm.hints), "best candidate")
     yield f"warm start, tried first: the {best} of the study {warm.study}"
     for hint in warm.hints:
-        yield f"  {point_text(hint, spec.start or scaling.start(spec.space))}"
+        yield f"  {point_text(hint, spec.config(hint), spec.start or scaling.start(spec.space))}"
     if warm.unlike:
         yield f"  that study differs: {'; '.join(warm.unlike)}"

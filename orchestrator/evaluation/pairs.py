@@ -25,7 +25,7 @@ from orchestrator.spec.base_training import (
     training_of,
 )
 from orchestrator.spec.command_options import BadOption, check
-from orchestrator.spec.images import check_batch
+from orchestrator.spec.images import check_batch, default_size
 from orchestrator.spec.names import name_data_by_kind
 from orchestrator.spec.trial_config import Choices, TrialTemplate
 from orchestrator.study import checks
@@ -170,17 +170,57 @@ def _resolve(
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
     request, dataset = request.with_model_defaults(subjects), _dataset(request, subjects)
     settings = _recorded_settings(store, request.study_name(list(dict.fromkeys(names)), dataset))
-    pairs = []
-    for subject in subjects:
+    pairs = list[Pair]()
+    for subject in sorted(subjects, key=lambda subject: not _is_found_on(dataset, subject)):
         for recipe in dict.fromkeys(request.recipes or (subject.recipe or RECIPE,)):
             training = training_of(request, subject, recipe, dataset, device)
             try:
                 recorded = settings(f"{subject.name} with {recipe}")
+                if not _is_found_on(dataset, subject):
+                    training = _as_beside(training, pairs, recorded)
                 pairs.append(_pair(request, subject, training, trainer_client, recorded))
             except TrainerRefused as error:
                 why = base_model.add_saved_models(str(error), subject, store)
                 raise TrainerRefused(f"{subject.name} with {recipe}: {why}") from error
+    pairs.sort(key=lambda pair: names.index(pair.subject.name))
     return PairsSpec(request, tuple(pairs))
+
+
+def _is_found_on(dataset: str, subject: BaseModel) -> bool:
+    """Whether a study has found the model on this data set, and so with images of some size and fit."""
+    return subject.study is not None and subject.dataset == dataset
+
+
+def _as_beside(
+    training: TrialTemplate, pairs: Sequence[Pair], recorded: Mapping[str, Any] | None
+) -> TrialTemplate:
+    """Return a training with the size and the fit of images of the models found on them, if there are any.
+
+    What the user gives is kept, and of a recorded study what it began with. Raise BadOption if those models
+    differ.
+    """
+    found = [pair for pair in pairs if _is_found_on(training.dataset, pair.subject)]
+    for name in ("image_size", "fit"):
+        known = {pair.subject.name: _of_images(pair, name) for pair in found}
+        if recorded is not None:
+            known = {"": recorded.get(name)}
+        if known and getattr(training, name) is None:
+            flag = f"--{name.replace('_', '-')}"
+            said = ", ".join(f"{model} {value}" for model, value in known.items())
+            check(
+                len(set(known.values())) == 1,
+                f"the models were found with different {flag} ({said}), so {training.network} beside them "
+                f"could have any of these; give {flag}",
+            )
+            training = replace(training, **{name: next(iter(known.values()))})
+    return training
+
+
+def _of_images(pair: Pair, name: str) -> Any:
+    """Return a pair's `image_size` or `fit`. A model of an older version has the trainer's default size."""
+    given = getattr(pair.training, name)
+    follows = name == "image_size" and default_size(pair.description) is not None
+    return pair.description.image_size if given is None and follows else given
 
 
 def _recorded_settings(store: Store | None, name: str) -> Callable[[str], Mapping[str, Any] | None]:

@@ -105,7 +105,7 @@ def run_pairs(
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
         title = f"{study.name}: {quantity(len(spec.pairs), 'pair')}"
-        with session.telling_end(request, store, study.name, console):
+        with session.telling_end(request, store, study.name, console, stop):
             with (
                 session.record_end(store, study, console, recorded),
                 closing(show(console, meter, title)) as reporter,

@@ -23,7 +23,7 @@ from orchestrator.service.actions import Actions
 from orchestrator.service.connections import limited_protocol
 from orchestrator.service.middleware import GuardMiddleware
 from orchestrator.service.queries import RecordQueries
-from orchestrator.service.queue_worker import QueueWorker
+from orchestrator.service.queue_worker import QueueWorker, Tell, no_one
 from orchestrator.service.routes import ServiceState, api, top
 from orchestrator.service.settings import Settings
 from orchestrator.spec.command_options import BadOption
@@ -38,15 +38,15 @@ _SHUTDOWN_SECONDS = 3
 
 
 @contextmanager
-def open_service(settings: Settings) -> Iterator[ServiceState]:
-    """Open and migrate the database, and process the queue until the block ends.
+def open_service(settings: Settings, tell: Tell = no_one) -> Iterator[ServiceState]:
+    """Open and migrate the database, and process the queue until the block ends. tell: as of `QueueWorker`
 
     Raise BadOption if another service processes it, or StoreError.
     """
     with ExitStack() as stack:
         queue = stack.enter_context(SearchQueue(settings.database))
         record = stack.enter_context(closing(RecordQueries(settings.database)))
-        worker = stack.enter_context(closing(QueueWorker(settings, queue)))
+        worker = stack.enter_context(closing(QueueWorker(settings, queue, tell)))
         worker.open()
         yield ServiceState(settings, record, Actions(settings, queue, worker))
 

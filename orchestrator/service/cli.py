@@ -12,8 +12,10 @@ import typer
 
 from orchestrator.cli.client import is_loopback
 from orchestrator.cli.options import Given, run_command
+from orchestrator.console import json_lines
 from orchestrator.service import app, auth
 from orchestrator.service.clients import Network
+from orchestrator.service.queue_worker import no_one
 from orchestrator.service.settings import Settings
 from orchestrator.spec import provenance
 from orchestrator.spec.command_options import BadOption, LocalPath, check, option
@@ -70,11 +72,14 @@ def _serve(given: Given) -> None:
         asked = ServeOptions.resolve(given)
         kept = asked.token_file or asked.runs.resolve() / file_names.SERVICE / "token"
         if asked.new_token:
-            _print_token(kept)
+            _print_token(kept, asked.as_json)
         else:
-            run(_settings(asked, kept))
+            run(_settings(asked, kept), asked.as_json)
     except (BadOption, StoreError, OSError, provenance.Clash) as error:
-        print(terminal.strip_escapes(f"nas-serve: {' '.join(str(error).split())}"), file=sys.stderr)  # noqa: T201
+        line = terminal.strip_escapes(" ".join(str(error).split()))
+        print(f"nas-serve: {line}", file=sys.stderr)  # noqa: T201
+        if given.get("json"):
+            json_lines.emit_end(2, line)
         raise typer.Exit(2) from None
 
 
@@ -97,18 +102,21 @@ def _settings(asked: ServeOptions, kept: Path) -> Settings:
     )
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, as_json: bool = False) -> None:
     """Serve until a signal ends it. Raise BadOption, StoreError or OSError if it cannot start."""
+    tell = json_lines.emit if as_json else no_one
     check(
         settings.token_hash is not None or is_loopback(settings.host),
         f"--host {settings.host} can be reached from other machines; create a token with nas-serve "
         "--new-token",
     )
-    with app.open_service(settings) as state, app.listen(settings.host, settings.port) as listening:
+    with app.open_service(settings, tell) as state, app.listen(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         asked = "requests need the token" if settings.token_hash else "every user of this machine may use it"
-        print(f"serving {settings.runs} at http://{shown}:{port}{settings.root_path}; {asked}", flush=True)  # noqa: T201
+        address, where = f"http://{shown}:{port}{settings.root_path}", sys.stderr if as_json else sys.stdout
+        print(f"serving {settings.runs} at {address}; {asked}", file=where, flush=True)
+        tell("serving", address=address, runs=str(settings.runs), needs_token=bool(settings.token_hash))
         app.server(state).run(sockets=[listening])
 
 
@@ -134,8 +142,13 @@ def _database(db: str) -> str:
     return db if "://" in db else str(Path(db).resolve())
 
 
-def _print_token(path: Path) -> None:
-    print(auth.make(path))  # noqa: T201
+def _print_token(path: Path, as_json: bool) -> None:
+    token = auth.make(path)
+    if as_json:
+        json_lines.emit("token", token=token, file=str(path))
+        json_lines.emit_end(0)
+    else:
+        print(token)  # noqa: T201
     hint = f"only its hash is kept, in {path}; send it as: authorization: Bearer TOKEN"
     print(hint, file=sys.stderr)  # noqa: T201
 

@@ -23,7 +23,7 @@ from results.model_facts import NetworkFacts, compare_with_base
 from results.report import comparison, page
 from results.study_record import Row, StudyRecord
 
-PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
+PLOTS: dict[str, Callable[..., go.Figure]] = {
     "front": plots.front,
     "path-trainings": plots.incumbent,
     "path-hours": partial(plots.incumbent, over="hours"),
@@ -38,6 +38,7 @@ PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
     "importance": plots.importance,
     "timeline": plots.timeline,
 }
+CURVES = tuple(name for name in PLOTS if name.startswith("curves-"))
 THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items()}
 _KEPT = 64  # plots
 _ESTIMATE = ("mean", "low", "high", "trainings")
@@ -52,12 +53,15 @@ class PlotCache:
         self._made: OrderedDict[tuple[str, ...], tuple[Hashable, bytes]] = OrderedDict()
         self._making = OneAtATime("plot")
 
-    def draw(self, study: str, name: str, mark: Hashable) -> bytes:
+    def draw(self, study: str, name: str, mark: Hashable, trials: Sequence[int] = ()) -> bytes:
         """Return JSON of a plot: `data`, `layout`, `themes`, `note`, and `nothing`: why it is empty.
 
+        trials: whose curves are shown, of one of CURVES; all without any
         Raise StoreError, or HTTPException if the wait for other plots is too long.
         """
-        return self._make(study, name, mark, lambda record: _to_dict(PLOTS[name](record)))
+        draw = partial(PLOTS[name], trials=trials) if trials else PLOTS[name]
+        called = " ".join((name, *map(str, trials)))
+        return self._make(study, called, mark, lambda record: _to_dict(draw(record)))
 
     def compare(self, study: str, runs: Path, mark: Hashable) -> bytes:
         """Return JSON of the network found and of the base network, as far as there are any.

@@ -27,7 +27,7 @@ from results.db.tables import (
     Trial,
 )
 from results.db.types import Instant
-from results.format import trust_text
+from results.format import shown_point, trust_text
 from results.metrics import METRICS, Metric, shown_metric
 from results.scores import ACCURACY, Score, sought_score
 
@@ -35,7 +35,7 @@ Facts = dict[str, Any]
 
 _LISTED = (
     *(Trial.number, Trial.purpose, Trial.state, Trial.reason, Trial.message),
-    *(Trial.point, Trial.replicate, Trial.of_trial_number),
+    *(Trial.point, Trial.config, Trial.replicate, Trial.of_trial_number),
     *(getattr(Trial, metric.column) for metric in METRICS.values()),
     *(Trial.val_accuracy, Trial.score, Trial.test_accuracy),
     *(Trial.objective, Trial.constraints, Trial.verdict, Trial.probability, Trial.slot),
@@ -164,17 +164,20 @@ class RecordQueries:
     def trials(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
         """Return the trials with numbers above `after`, in order, at most `most`."""
         query = _of(study, *_LISTED).where(Trial.number > after).order_by(Trial.number).limit(most)
-        return self._rows(query)
+        return self._list(query)
 
     def trials_numbered(self, study: str, numbers: Sequence[int]) -> list[Facts]:
         """Return the trials with these numbers."""
-        return self._rows(_of(study, *_LISTED).where(Trial.number.in_(numbers)).order_by(Trial.number))
+        return self._list(_of(study, *_LISTED).where(Trial.number.in_(numbers)).order_by(Trial.number))
 
     def trial(self, study: str, number: int) -> Facts | None:
-        """Return all columns of a trial, and `trust`, its verdict in words."""
+        """Return all columns of a trial, its `candidate`, and `trust`: its verdict in words."""
         columns = [getattr(Trial, name) for name in _names(Trial) if name not in ("id", "study_id")]
         row = self._row(_of(study, *columns, Study.question, Study.minimise).where(Trial.number == number))
-        return row and row | {"trust": trust_text(row, row.pop("question"), row.pop("minimise"))}
+        if row is None:
+            return None
+        trust = trust_text(row, row.pop("question"), row.pop("minimise"))
+        return row | {"candidate": shown_point(row["point"], row["config"]), "trust": trust}
 
     def sought(self, study: str) -> Score:
         """Return the score that a study seeks; the accuracy of one that there is not (yet)."""
@@ -280,6 +283,12 @@ class RecordQueries:
         if request is not None and request["state"] == "running":
             return "starting"
         return "interrupted" if study["state"] == "running" else str(study["state"])
+
+    def _list(self, query: Any) -> list[Facts]:
+        """Return trials, each with its `candidate`: the values that its training gets, for people."""
+        return [
+            {**row, "candidate": shown_point(row["point"], row.pop("config"))} for row in self._rows(query)
+        ]
 
     def _row(self, query: Any) -> Facts | None:
         return next(iter(self._rows(query)), None)

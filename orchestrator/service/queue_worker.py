@@ -17,8 +17,10 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from orchestrator.service import schemas
 from orchestrator.service.settings import Settings
@@ -36,13 +38,23 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _QUEUE = file_names.SERVICE  # no study can have that name, so its lock is free to be the queue's
 _log = logging.getLogger(__name__)
 
+Tell = Callable[..., None]
+
+
+def no_one(event: str, **facts: Any) -> None:
+    """Tell no one."""
+
 
 class QueueWorker:
-    """Processes the queue of a database, in a thread between `open` and `close`."""
+    """Processes the queue of a database, in a thread between `open` and `close`.
 
-    def __init__(self, settings: Settings, queue: SearchQueue) -> None:
+    tell: is called with the name of an event, as of `nas-serve --json`, and what is known of it
+    """
+
+    def __init__(self, settings: Settings, queue: SearchQueue, tell: Tell = no_one) -> None:
         self.settings = settings
         self.queue = queue
+        self._tell = tell
         self._children: dict[int, subprocess.Popen[bytes]] = {}  # by request; those of this service
         self._closing = threading.Event()
         self._changed = threading.Event()
@@ -161,11 +173,12 @@ class QueueWorker:
             if isinstance(error, OSError) and error.errno in _FULL:
                 self.queue.requeue(request.id)
                 raise
-            self.queue.ended(request.id, f"it could not be started: {error}")
+            self._end(request, f"it could not be started: {error}")
             return
         with suppress(OSError):  # of a full disk; its study's lock is enough
             os.pwrite(lock, json.dumps(locks.signature(child.pid)).encode(), 0)
         self.queue.started(request.id, child.pid)
+        self._tell("study_started", study=request.study, kind=request.kind, pid=child.pid)
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
         options = repeatable(request.kind, request.options)
@@ -191,9 +204,18 @@ class QueueWorker:
         if child is None and request.pid is None and not self._has_ended(request):
             self.queue.requeue(request.id)  # it was taken, and never started: the disk was full
             return True
-        self.queue.ended(request.id, self._end_message(request, child.wait() if child else None))
+        self._end(request, self._end_message(request, child.wait() if child else None))
         self._children.pop(request.id, None)
         return True
+
+    def _end(self, request: SearchRequest, message: str | None) -> None:
+        """Record and tell that a search has ended. message: where its study's row does not say how"""
+        self.queue.ended(request.id, message)
+        study = self.queue.study(request.study)
+        state = study.state if study and study.state != "running" else "failed"
+        self._tell(
+            "study_ended", study=request.study, state=state, message=message or (study and study.message)
+        )
 
     def _end_message(self, request: SearchRequest, code: int | None) -> str | None:
         """Return the message for a search whose study's row does not say how it ended."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, StreamingResponse
+from pydantic import Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.service import files, monitoring, responses, schemas
 from orchestrator.service.actions import Actions
 from orchestrator.service.events import StudyWatch, stream_changes
-from orchestrator.service.plots import PLOTS, PlotCache
+from orchestrator.service.plots import CURVES, PLOTS, PlotCache
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.settings import Settings
 from orchestrator.spec.base_model import BUILT_IN
@@ -31,6 +32,10 @@ Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description
 Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
 Asked = Annotated[schemas.NasSearch | schemas.HpoSearch, Body(discriminator="kind")]  # type: ignore[valid-type]
 Plot = Annotated[str, Path(pattern=f"^({'|'.join(PLOTS)})$", description="One of the report's plots.")]
+Chosen = Annotated[
+    Sequence[Annotated[int, Field(ge=1, le=2**31)]],
+    Query(max_length=8, description="A trial whose curve is shown; repeat it. Without any, all are."),
+]
 Kept = Annotated[
     str,
     Path(
@@ -214,8 +219,10 @@ def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] 
 
 
 @api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly JSON, with two themes")
-def plot(here: Here, name: Name, plot: Plot) -> Response:
-    return responses.raw_json_response(here.plots.draw(name, plot, _mark(here, name)))
+def plot(here: Here, name: Name, plot: Plot, trial: Chosen = ()) -> Response:
+    if trial and plot not in CURVES:
+        raise HTTPException(422, f"trial: only {', '.join(CURVES)} are of chosen trials; omit it")
+    return responses.raw_json_response(here.plots.draw(name, plot, _mark(here, name), trial))
 
 
 @api.get(

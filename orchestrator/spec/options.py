@@ -43,7 +43,9 @@ _place, _files = partial(_machine, set_by="owner"), partial(_results, set_by="ow
 
 
 class FileOptions(CommandOptions):
-    """Options about where results and data are, of all commands that train."""
+    """Options of all commands: where results and data are, and how a command tells what it does."""
+
+    flags: ClassVar[Mapping[str, str]] = MappingProxyType({"as_json": "--json"})
 
     db: PathText | None = _files(
         "Results database: an SQLite file or an SQLAlchemy URL. [$NAS_DB, or RUNS/results.db]",
@@ -51,6 +53,11 @@ class FileOptions(CommandOptions):
     )
     runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
     data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
+    as_json: bool = _results(
+        "Print JSON lines while it runs and one object at the end; what is for people goes to stderr.",
+        False,
+        set_by="command",
+    )
 
     @property
     def database(self) -> str:
@@ -60,18 +67,12 @@ class FileOptions(CommandOptions):
 class RunOptions(FileOptions):
     """Options that all studies share: training, machine, results database. Each command adds its own."""
 
-    flags: ClassVar[Mapping[str, str]] = MappingProxyType({"as_json": "--json"})
     removed = MappingProxyType({"stack": "each worker trains one repeat at a time"})
 
     seed: Seed = _study("Seed of the image sample, the initial weights and the solver. [0]", 0)
     demo: bool = _study("Run a small study on built-in data: minutes on two CPU cores.", False)
     plan: bool = _study(
         "Show what the study would cost, then exit. Nothing is trained or downloaded.",
-        False,
-        set_by="command",
-    )
-    as_json: bool = _results(
-        "Print JSON lines while it runs and one object at the end; what is for people goes to stderr.",
         False,
         set_by="command",
     )

@@ -78,7 +78,7 @@ def run_study(
             summary.say(console, *reached)
             meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
             title = f"{study.name}: {request.kind}-search of {request.subject}"
-            with session.telling_end(request, store, study.name, console):
+            with session.telling_end(request, store, study.name, console, stop):
                 with (
                     session.record_end(store, study, console, recorded),
                     closing(show(console, meter, title, spec.start, spec.aim)) as reporter,

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -28,6 +30,7 @@ from results.errors import StoreError
 from results.terminal import telling_of_loss
 
 _NOTICE_SECONDS = 60.0  # that the command of --on-end may take
+_POLL_SECONDS = 0.05
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
 
 
@@ -61,20 +64,26 @@ def put_aside(store: Store, replaced: Study, runs: Path, console: Console) -> No
 
 
 @contextmanager
-def telling_end(request: RunOptions, store: Store, name: str, console: Console) -> Iterator[None]:
+def telling_end(
+    request: RunOptions, store: Store, name: str, console: Console, stop: threading.Event
+) -> Iterator[None]:
     """Run the command of `--on-end` after the block, however that ends. It cannot change the study.
 
-    A kill of this process is not told.
+    A kill of this process is not told. stop: ends the command if it is set while that runs
     """
+    failure = ""
     try:
         yield
     except BaseException as error:
-        _tell_end(request, store, name, console, " ".join(str(error).split()))
+        failure = " ".join(str(error).split())
         raise
-    _tell_end(request, store, name, console, "")
+    finally:
+        _tell_end(request, store, name, console, stop, failure)
 
 
-def _tell_end(request: RunOptions, store: Store, name: str, console: Console, failure: str) -> None:
+def _tell_end(
+    request: RunOptions, store: Store, name: str, console: Console, stop: threading.Event, failure: str
+) -> None:
     """Run the command. failure: why the run failed, where the database may not say it"""
     if not request.on_end_words:
         return
@@ -84,11 +93,12 @@ def _tell_end(request: RunOptions, store: Store, name: str, console: Console, fa
     state = study.state if study and study.state != "running" else "failed"
     said = (study.message if study and study.state != "running" else failure) or ""
     told = {"NAS_STUDY": name, "NAS_STATE": state, "NAS_SUMMARY": said.replace("\0", "")}
-    if why := _run_notice(request.on_end_words, os.environ | told):
+    stop.clear()  # it may have ended the study; from here on it ends the command
+    if why := _run_notice(request.on_end_words, os.environ | told, stop):
         summary.say(console, f"--on-end {why}; the study is as it was")
 
 
-def _run_notice(words: Sequence[str], environment: Mapping[str, str]) -> str:
+def _run_notice(words: Sequence[str], environment: Mapping[str, str], stop: threading.Event) -> str:
     """Run the command of `--on-end`; return why it failed, or nothing. All that it started ends in time."""
     with tempfile.TemporaryFile() as errors:
         try:
@@ -102,12 +112,12 @@ def _run_notice(words: Sequence[str], environment: Mapping[str, str]) -> str:
             )
         except (OSError, ValueError) as error:
             return f"cannot be run: {error}"
-        try:
-            code = process.wait(_NOTICE_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return f"did not end within {_NOTICE_SECONDS:g} s"
+        ends_at = time.monotonic() + _NOTICE_SECONDS
+        while (code := process.poll()) is None:
+            if stop.wait(_POLL_SECONDS) or time.monotonic() > ends_at:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return "was stopped" if stop.is_set() else f"did not end within {_NOTICE_SECONDS:g} s"
         errors.seek(0)
         last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
     return f"failed with exit code {code}: {''.join(last)}" if code else ""

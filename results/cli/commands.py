@@ -27,6 +27,7 @@ from results.cli.options import (
     complete_study,
     expand_home,
     read_number,
+    read_numbers,
 )
 from results.errors import StoreError
 from results.format import plain_rows, quantity
@@ -277,13 +278,20 @@ def report(
             callback=expand_home,
         ),
     ] = None,
+    trials: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBERS", help="Trials whose curves are shown, such as 3,7.", show_default="all"
+        ),
+    ] = "",
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
     """Write a report with plots and tables: one HTML page that works offline."""
     from results import report as reports  # here, since plotly takes a second to import
 
-    written = reports.write(db, study, out, compare, figures)
+    chosen = read_numbers(trials) if trials else ()
+    written = reports.write(db, study, out, compare, figures, chosen)
     _print(
         "\n".join(f"written: {path}" for path in written), [{"file": str(path)} for path in written], as_json
     )

@@ -41,6 +41,11 @@ def read_number(text: str) -> int:
         raise typer.BadParameter(f"{text} is not a whole number; give one like 12") from None
 
 
+def read_numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of trials that are separated by commas."""
+    return tuple(read_number(word.strip()) for word in text.split(","))
+
+
 def print_version(is_asked: bool) -> None:
     """Print the version and exit."""
     if is_asked:

@@ -13,7 +13,7 @@ from rich.table import Table
 from results import constraints, export, file_names, queries
 from results.analysis import forecast
 from results.db.tables import RUN_BY_RUN
-from results.errors import NotOnRecord
+from results.errors import missing_trial
 from results.format import (
     mean_text,
     metric_text,
@@ -23,10 +23,12 @@ from results.format import (
     percent,
     quantity,
     relevant_settings,
+    shown_point,
     size_text,
     stop_text,
     stops_text,
     trust_text,
+    value_text,
     why_text,
 )
 from results.metrics import shown_metric
@@ -139,12 +141,12 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
     trials = queries.trials(db, study)
     row = trials[trials["number"] == trial]
     if row.empty:
-        there_are = f"there are 1 to {trials['number'].max()}" if len(trials) else "there is none yet"
-        raise NotOnRecord(f"no trial {trial} in study {study!r}; {there_are}")
-    curve = queries.learning_curves(db, study)
+        raise missing_trial(study, trial, max(trials["number"], default=0))
+    curve, found = queries.learning_curves(db, study), export.records(row)[0]
     return {
         "study": study,
-        **export.records(row)[0],
+        **found,
+        "candidate": shown_point(found["point"], found["config"]),
         "measurements": export.records(curve[curve["trial"] == trial]),
     }
 
@@ -158,6 +160,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "purpose": f"{facts['purpose']}, repeat {facts['replicate']}",
         "outcome": outcome(facts),
         "message": facts["message"] or "",
+        "candidate": ", ".join(f"{name} {value_text(value)}" for name, value in facts["candidate"].items()),
         "val accuracy": "" if sought.is_own else percent(facts["val_accuracy"]),
         sought.noun: sought.text(facts["score"]) if sought.is_own else "",
         "other val scores": _other_scores(facts),
@@ -170,7 +173,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         else f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
-        "chosen as": why_text(facts["belief"], study["minimise"]),
+        "chosen as": why_text(facts, study["minimise"]),
         "told to the solver": constraints.words(facts, study),
         "verdict": _verdict(facts, study),
         "early stopping": stop_text(facts),

@@ -2,9 +2,9 @@
 
 A study that minimises a size has two objectives there, that size and the validation accuracy (maximised),
 with its required accuracy and limits as constraints. Others have only the accuracy, or a script's number in
-its direction. Optuna never changes a finished trial, so later verdicts are in the study's attributes
-`confirmed`, `undecided` and `rejected`, which are kept up to date. Optuna is imported where it is used, since
-the rest of the package does not need it.
+its direction. Optuna never changes a finished trial. So when a later verdict rejects a network that Optuna
+has as feasible, the copy is deleted and written again. Optuna is imported where it is used, since the rest of
+the package does not need it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from results.errors import NotOnRecord
 from results.mirror import MirrorResult, follow
 from results.optuna_mirror._notes import bring_notes
 from results.optuna_mirror._storage import open_storage
-from results.optuna_mirror._trial import Asked, is_finished, to_optuna
+from results.optuna_mirror._trial import Asked, constraints, is_feasible, is_finished, to_optuna
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -50,18 +50,19 @@ class _Mirror:
 
     def __init__(self, db: queries.Database, name: str, storage: RDBStorage) -> None:
         self._db, self._name, self._storage = db, name, storage
-        self._there: Study | None = None
 
     def bring(self) -> MirrorResult:
         """Copy what is new. The study's state is read first, so that later changes are not missed."""
         row = exporting.records(queries.studies(self._db, self._name))[0]
         asked = Asked.of(row)
         trials = exporting.records(queries.trials(self._db, self._name))
-        if self._there is None:
-            self._there = _study(self._storage, row, asked)
-        added, ended = self._bring_trials(self._there, asked, trials)
-        self._bring_attributes(self._there, row, trials)
-        bring_notes(self._there, row, trials)
+        there = _study(self._storage, row, asked)
+        if _is_outdated(there, asked, trials):
+            self._storage.delete_study(there._study_id)  # if killed here, the next time writes it again
+            there = _study(self._storage, row, asked)
+        added, ended = self._bring_trials(there, asked, trials)
+        self._bring_attributes(there, row, trials)
+        bring_notes(there, row, trials)
         return MirrorResult(added, ended, len(trials), row["state"])
 
     def _bring_trials(self, study: Study, asked: Asked, trials: list[dict[str, Any]]) -> tuple[int, int]:
@@ -129,6 +130,20 @@ def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
             "give another --optuna, or delete that one (optuna delete-study)"
         )
     return found
+
+
+def _is_outdated(study: Study, asked: Asked, trials: list[dict[str, Any]]) -> bool:
+    """Whether a finished trial is feasible there and not here, or the reverse.
+
+    A copy with trials that are not of the study stays as it is: they would be lost with it.
+    """
+    by_number = {trial["number"]: trial for trial in trials}
+    there = {trial.user_attrs.get("trial"): trial for trial in study.get_trials(deepcopy=False)}
+    return there.keys() <= by_number.keys() and any(
+        is_feasible(trial.system_attrs) != is_feasible(constraints(by_number[number], by_number, asked))
+        for number, trial in there.items()
+        if trial.state.is_finished()
+    )
 
 
 def _is_unmarked(study: Study, asked: Asked) -> bool:

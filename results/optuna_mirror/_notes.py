@@ -25,7 +25,8 @@ _PIECE = 2045  # characters of a note that one attribute holds
 def bring_notes(study: Study, row: Row, trials: Sequence[Row]) -> None:
     """Write the notes of a study and of its trials with a verdict, where they have changed."""
     there = study._storage.get_study_system_attrs(study._study_id)
-    numbers = {trial.user_attrs["trial"]: trial for trial in study.get_trials(deepcopy=False)}
+    copied = (trial for trial in study.get_trials(deepcopy=False) if "trial" in trial.user_attrs)
+    numbers = {trial.user_attrs["trial"]: trial for trial in copied}
     optunas = {number: trial.number for number, trial in numbers.items()}
     _write(study, there, "", "\n\n".join(_about_study(row, trials, optunas)))
     for trial in trials:

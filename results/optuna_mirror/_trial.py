@@ -94,7 +94,7 @@ def to_optuna(trial: Row, trials: Mapping[int, Row], curve: Sequence[Row], asked
         params=params,
         distributions={name: asked.space[name] for name in params},
         user_attrs=_attributes(trial),
-        system_attrs=_constraints(trial, original, asked),
+        system_attrs=constraints(trial, trials, asked),
         intermediate_values=_steps(curve, asked.score.column),
     )
 
@@ -128,18 +128,33 @@ def _params(point: Row, space: Mapping[str, BaseDistribution]) -> dict[str, Any]
     return found
 
 
-def _constraints(trial: Row, original: Row, asked: Asked) -> dict[str, Any]:
+def constraints(trial: Row, trials: Mapping[int, Row], asked: Asked) -> dict[str, Any]:
     """Return the constraints that the solver was told, or would have been: each holds at 0 or less.
 
-    The form is one that Optuna before version 5 and optuna-dashboard read too.
+    A rejected network misses the first one in all its trainings: by the probability that it is not as
+    accurate as it must be, where a lucky training meets it. The form is one that Optuna before version 5
+    and optuna-dashboard read too.
     """
-    told = trial["constraints"]
+    original, told = _original(trial, trials), trial["constraints"]
     if told is None and (reached := original[asked.score.column]) is not None:
         missed = [] if asked.bound is None else [asked.bound - reached]
         amounts = {name: trial[METRICS[name].column] for name in asked.limits}
         over = [amounts[name] / most - 1 for name, most in asked.limits.items() if amounts[name] is not None]
         told = [*missed, *over]
+    judged = _judged(original, trials)
+    if told and told[0] <= 0 and judged["verdict"] == "rejected":
+        told = [1 - (judged["probability"] or 0.0), *told[1:]]
     return {"constraints": told} if told else {}
+
+
+def is_feasible(attributes: Mapping[str, Any]) -> bool:
+    """Whether all constraints hold. attributes: as `constraints` returns them"""
+    return all(missed <= 0 for missed in attributes.get("constraints", ()))
+
+
+def _judged(trial: Row, trials: Mapping[int, Row]) -> Row:
+    """Return the trial whose verdict holds for a training: the candidate that it repeats, or itself."""
+    return trials.get(trial["of_trial_number"], trial) if trial["purpose"] == "confirmation" else trial
 
 
 def _steps(curve: Sequence[Row], column: str) -> dict[int, float]:

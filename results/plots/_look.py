@@ -7,7 +7,8 @@ colour alone.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,9 @@ from results.study_record import StudyRecord
 
 GREY, BLUE, GREEN, ORANGE = "#7f7f7f", "#0072b2", "#009e73", "#b07a00"
 RED, PINK, TEAL, VIOLET = "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"
-COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies, which have no outcome
+COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies, and of trials that a user chose
 GROUNDS = {"light": "#ffffff", "dark": "#14181d"}
+DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MOST = 2000  # points drawn of each kind: more would need WebGL, which not every browser has
 
@@ -116,7 +118,10 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     """Return the hover text of a trial: number, outcome, candidate, size and what is sought."""
     why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
-    lines = [f"<b>trial {row['number']}</b>: {html.escape(row['label'] + why)}{of}", *_point(row["point"])]
+    lines = [
+        f"<b>trial {row['number']}</b>: {html.escape(row['label'] + why)}{of}",
+        *_point(row["candidate"]),
+    ]
     counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
     lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
     if row["reached"] is not None:
@@ -124,9 +129,9 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     return "<br>".join([*lines, *filter(None, [stop_text(row)]), *more])
 
 
-def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> list[str]:
+def _point(point: Mapping[str, Any], most: int = 8, across: int = 3) -> list[str]:
     """Return the values of a candidate, a few per line."""
-    words = [html.escape(f"{name} {value_text(value)}") for name, value in (point or {}).items()]
+    words = [html.escape(f"{name} {value_text(value)}") for name, value in point.items()]
     words = words[:most] + ([f"and {len(words) - most} more"] if len(words) > most else [])
     return [", ".join(words[first : first + across]) for first in range(0, len(words), across)]
 
@@ -152,22 +157,39 @@ def _line(
     figure.add_hline(y=100 * at, line=line, annotation=label, annotation_position=where, **below)
 
 
-def log_if_wide(
-    figure: go.Figure, axes: str, values: Sequence[float], factor: float = 20, is_measured: bool = False
-) -> None:
+def is_wide(values: Iterable[float], factor: float = 20) -> bool:
+    """Whether the values above 0 span so large a range that an axis of them is logarithmic."""
+    known = [value for value in values if value > 0]
+    return bool(known) and max(known) / min(known) > factor
+
+
+def log_if_wide(figure: go.Figure, axes: str, values: Sequence[float], is_measured: bool = False) -> None:
     """Make the `xaxis` or `yaxis` of all panels logarithmic if the values span a large range.
 
     is_measured: whether 0 or less is a value to be seen, so that there is no such axis; else it is left out
     """
     known = [value for value in values if value > 0]
-    if is_measured and len(known) < len(values):
-        return
-    if known and max(known) / min(known) > factor:
+    if is_wide(known) and not (is_measured and len(known) < len(values)):
         update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
-        marks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
-        near = [mark for mark in marks if min(known) / 2 < mark < max(known) * 2]
-        marked = {"tickvals": near, "ticktext": [f"{mark:g}" for mark in near]} if len(near) > 1 else {}
-        update(type="log", **marked)
+        update(log_axis(known))
+
+
+def log_axis(values: Sequence[float], most: int = 7) -> dict[str, Any]:
+    """Return the layout of a logarithmic axis. most: labels, few enough to be read where it is short"""
+    marks = _log_marks(min(values), max(values), most)
+    return {"type": "log", "tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
+
+
+def _log_marks(low: float, high: float, most: int) -> list[float]:
+    """Return the values that are labelled."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits, step in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 5)):
+        powers = range(first - first % step, last + 1, step)
+        marks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        near = [mark for mark in marks if low / 2 < mark < high * 2]
+        if len(near) <= most:
+            break
+    return near
 
 
 def sample_rows(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:

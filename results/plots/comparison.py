@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from results.plots._look import COLOURS, SYMBOLS, empty, finish_figure, hover_text
+from results.plots._look import COLOURS, DASHES, SYMBOLS, empty, finish_figure, hover_text
 from results.plots.front import front_of
-from results.plots.path import Over, add_path, axis_title, names, span, steps
+from results.plots.path import MEAN, Over, add_means, add_path, axis_title, retrained, span, steps
 from results.study_record import StudyRecord
-
-_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
@@ -31,7 +29,7 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
             error_y={"array": reach, "thickness": 1, "width": 4},
             mode="lines+markers",
             name=label(study),
-            line={"color": colour, "shape": "hv", "dash": _DASHES[index % len(_DASHES)]},
+            line={"color": colour, "shape": "hv", "dash": DASHES[index % len(DASHES)]},
             marker={"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 9},
             text=[hover_text(study.by_number[network.trial]) for _, network in kept],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
@@ -49,7 +47,7 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
 def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool = False) -> go.Figure:
     """Plot the best result of each study over time. Studies of one kind can be compared.
 
-    A search for accuracy has a second, thicker line: the best mean of its retrained networks.
+    A search for accuracy has a mark as well: the mean of its best network's repeats.
     """
     title = "Best so far compared"
     walked = [(index, study, list(steps(study))) for index, study in enumerate(studies)]
@@ -62,11 +60,11 @@ def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool =
     longest = max(path[-1].hours for _, _, path in walked)
     scale, axis = span(walked[0][1], over, longest)
     for index, study, path in walked:
-        line = {"color": COLOURS[index % len(COLOURS)], "dash": _DASHES[index % len(_DASHES)], "width": 2.5}
+        line = {"color": COLOURS[index % len(COLOURS)], "dash": DASHES[index % len(DASHES)], "width": 2.5}
         add_path(figure, study, path, over, scale, "provisional", line, label(study))
-        if study.minimised is None and path[-1].confirmed:
-            name = f"{label(study)}, {names(study)['confirmed']}"
-            add_path(figure, study, path, over, scale, "confirmed", {**line, "width": 4}, name)
+        best = [one for one in retrained(study) if one.row is study.winner]
+        mark = {"color": line["color"], "symbol": SYMBOLS[index % len(SYMBOLS)], "size": 12}
+        add_means(figure, best, over, scale, f"{label(study)}, {MEAN}", mark)
     if not any(len(trace.x) for trace in figure.data):
         return empty(title, "no network has met the required accuracy yet", dark)
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(walked[0][1]))

@@ -14,7 +14,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results.plots._look import empty, finish_figure, hover_text, sample_rows
-from results.plots.slices import is_number, parameters, trained, why_nothing
+from results.plots.slices import is_continuous, is_logarithmic, parameters, trained, why_nothing
 from results.study_record import Row, StudyRecord
 
 MOST = 8  # parameters whose axes can still be read
@@ -44,7 +44,7 @@ def parallel(study: StudyRecord, dark: bool = False) -> go.Figure:
     shown = sorted(
         sample_rows(rows, notes, "trials", _LINES), key=lambda row: study.sought.merit(row["accuracy"])
     )
-    axes = [_axis(name, varied[name], [row["point"].get(name) for row in shown]) for name in names]
+    axes = [_axis(name, varied[name], [row["candidate"].get(name) for row in shown]) for name in names]
     reached = [study.sought.plotted(row["accuracy"]) for row in shown]
     axes.append(_numeric(study.sought.axis, reached, reached))
     figure = go.Figure()
@@ -86,8 +86,8 @@ def _add_lines(
 
 def _axis(name: str, variable: Mapping[str, Any], values: Sequence[Any]) -> _Axis:
     """Return the axis of a parameter: of numbers, of their logarithms, or of choices."""
-    if all(map(is_number, values)):
-        if variable.get("log"):
+    if is_continuous(variable, values):
+        if is_logarithmic(variable, values):
             return _numeric(name, [math.log10(value) for value in values], values)
         return _numeric(name, values, values)
     known = list(map(str, variable.get("values") or sorted(set(map(str, values)))))

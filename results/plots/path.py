@@ -1,14 +1,15 @@
 """The best result so far of a study, over its trainings or its device-hours.
 
 Each step shows what was known at that time: a network that met the required accuracy once leads until its
-repeats reject it, so the line can go back. A search for accuracy has two lines: the best single training,
-which is usually lucky, and the best mean of retrained networks, which decides the study's best trial.
+repeats reject it, so the line can go back. In a search for accuracy the line is the best single training,
+which is usually lucky. Its retrained candidates are marks at the mean of their repeats, which decides the
+study's best trial. Such means are no line: they are of different numbers of repeats.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from results.db.tables import RUN_BY_RUN
-from results.format import TOO_LARGE
+from results.format import TOO_LARGE, quantity
 from results.plots._look import (
     BLUE,
     GREEN,
@@ -28,12 +29,14 @@ from results.plots._look import (
     marker,
     sample_rows,
 )
+from results.scores import Score
 from results.study_record import Row, StudyRecord
 
 Over = Literal["trainings", "hours"]
 Kind = Literal["provisional", "confirmed"]
-_SIZES = {"provisional": "met the required accuracy once", "confirmed": "confirmed"}
-_ACCURACIES = {"provisional": "best single training", "confirmed": "best mean of repeats"}
+_SIZES: dict[Kind, str] = {"provisional": "met the required accuracy once", "confirmed": "confirmed"}
+_ACCURACIES: dict[Kind, str] = {"provisional": "best single training"}
+MEAN = "mean of repeats"
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,24 @@ class Step:
     trainings: float  # a training that was stopped early counts by the fraction of its budget that it used
     hours: float
     provisional: Row | None  # the best of those that met the required accuracy once and are not rejected
-    confirmed: Row | None  # the best confirmed one; in a search for accuracy the best retrained one
-    mean: float | None = None  # of the repeats of the latter
+    confirmed: Row | None  # the best confirmed one; none in a search for accuracy
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A candidate of a search for accuracy that was trained again."""
+
+    row: Row
+    step: Step  # after the last of its repeats
+    mean: float  # the accuracy of its repeats, of which a failed one counts 0
+    repeats: int
+    interval: tuple[float, float] | None  # that holds its true accuracy with probability .95
+    sought: Score
+
+    @property
+    def text(self) -> str:
+        known = f" {self.sought.interval_text(*self.interval)}" if self.interval else ""
+        return f"{self.sought.text(self.mean)}{known} (n {self.repeats})"
 
 
 def steps(study: StudyRecord) -> Iterator[Step]:
@@ -53,7 +72,6 @@ def steps(study: StudyRecord) -> Iterator[Step]:
         row["of_trial_number"]: row["number"] for row in study.trained if row["purpose"] == "confirmation"
     }
     passing: dict[int, Row] = {}
-    again: dict[int, list[float]] = {}  # merits of the repeats in a search for accuracy, by trial
     best = sure = None
     count = hours = 0.0
     for row in study.trained:
@@ -63,29 +81,38 @@ def steps(study: StudyRecord) -> Iterator[Step]:
             passing[row["number"]] = row
             best = _better(study, best, row)
         of = study.by_number.get(row["of_trial_number"] or -1)
-        if of and study.minimised is None and row["state"] in ("completed", "failed"):
-            again.setdefault(of["number"], []).append(study.sought.merit(row["accuracy"]))
-            sure = study.by_number[max(again, key=lambda n: (len(again[n]), fmean(again[n]), -n))]
-        elif of and last.get(of["number"]) == row["number"]:  # after it the verdict is known
+        if of and study.minimised and last.get(of["number"]) == row["number"]:  # its verdict is known now
             if of["verdict"] == "confirmed":
                 sure = _better(study, sure, of)
             elif of["verdict"] == "rejected" and passing.pop(of["number"], None) is best:
                 best = min(passing.values(), key=lambda row: _order(study, row), default=None)
-        mean = _mean_of(study, again[sure["number"]]) if sure and sure["number"] in again else None
-        yield Step(count, hours, best, sure, mean)
+        yield Step(count, hours, best, sure)
 
 
-def _mean_of(study: StudyRecord, merits: list[float]) -> float | None:
-    """Return the mean of repeats; None of numbers if one of them failed."""
-    mean = fmean(merits)
-    return study.sought.merit(mean) if math.isfinite(mean) else None
+def retrained(study: StudyRecord) -> list[Retrained]:
+    """Return the candidates that a search for accuracy trained again, in the order of their last repeats.
+
+    Those of a number of which a repeat failed are left out.
+    """
+    sought = study.sought
+    found: dict[int, list[tuple[Step, float]]] = {}
+    for step, row in zip(steps(study), study.trained, strict=True):
+        of = row["of_trial_number"]
+        if study.minimised is None and of in study.by_number and row["state"] in ("completed", "failed"):
+            found.setdefault(of, []).append((step, sought.merit(row["accuracy"])))
+    known = {network.trial: network.belief.interval() for network in study.networks if network.is_replicated}
+    means = [
+        Retrained(study.by_number[n], again[-1][0], sought.merit(mean), len(again), known.get(n), sought)
+        for n, again in found.items()
+        if math.isfinite(mean := fmean(merit for _, merit in again))
+    ]
+    return sorted(means, key=lambda one: one.step.trainings)
 
 
-def names(study: StudyRecord) -> dict[str, str]:
-    """Return the label of each of a step's incumbents."""
-    return {
-        kind: study.sought.reword(name) for kind, name in (_SIZES if study.minimised else _ACCURACIES).items()
-    }
+def names(study: StudyRecord) -> dict[Kind, str]:
+    """Return the label of each of a step's incumbents that a study can have."""
+    known = _SIZES if study.minimised else _ACCURACIES
+    return {kind: study.sought.reword(name) for kind, name in known.items()}
 
 
 def value(study: StudyRecord, row: Row) -> float:
@@ -93,19 +120,8 @@ def value(study: StudyRecord, row: Row) -> float:
     return float(study.size(row) or 0 if study.minimised else study.sought.plotted(row["accuracy"]))
 
 
-def step_height(study: StudyRecord, step: Step, kind: Kind) -> float | None:
-    """Return the height of a step; None if it has no incumbent yet."""
-    row = step.provisional if kind == "provisional" else step.confirmed
-    if kind == "confirmed" and step.mean is not None:
-        return study.sought.plotted(step.mean)
-    return None if row is None else value(study, row)
-
-
 def axis_title(study: StudyRecord) -> str:
-    if study.minimised:
-        return study.metric.axis
-    unit = "" if study.sought.is_number else " (%)"
-    return f"{study.sought.noun} of one training, or mean of several{unit}"
+    return study.metric.axis if study.minimised else study.sought.axis
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -131,10 +147,10 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
     scale, axis = span(study, over, walked[-1].hours)
     notes: list[str] = []
     _add_trained(figure, study, walked, over, scale, notes)
-    kinds: tuple[Kind, ...] = ("provisional", "confirmed")
-    for kind in kinds:
+    for kind, name in names(study).items():
         if any(getattr(step, kind) for step in walked):
-            add_path(figure, study, walked, over, scale, kind, _line(kind), names(study)[kind])
+            add_path(figure, study, walked, over, scale, kind, _line(kind), name)
+    _add_retrained(figure, study, over, scale)
     if not any(len(trace.x) for trace in figure.data):
         return empty(title, _why_empty(study), dark)
     if study.minimised and study.base and study.size(study.base):
@@ -165,35 +181,51 @@ def add_path(
     name: str,
 ) -> None:
     """Draw one line, through the steps at which it changes and to its end."""
-    kept = [
-        (step, row, height)
-        for step in walked
-        if (row := getattr(step, kind)) and (height := step_height(study, step, kind)) is not None
-    ]
+    kept = [(step, row) for step in walked if (row := getattr(step, kind))]
     turns = [
-        (step, row, height)
-        for index, (step, row, height) in enumerate(kept)
-        if index in (0, len(kept) - 1) or (row["number"], height) != _at(kept[index - 1])
+        (step, row)
+        for index, (step, row) in enumerate(kept)
+        if index in (0, len(kept) - 1) or row["number"] != kept[index - 1][1]["number"]
     ]
     figure.add_scatter(
-        x=[scale * getattr(step, over) for step, _, _ in turns],
-        y=[height for _, _, height in turns],
+        x=[scale * getattr(step, over) for step, _ in turns],
+        y=[value(study, row) for _, row in turns],
         mode="lines+markers",
         name=name,
         line={"shape": "hv", **line},
         marker={"size": 6},
-        text=[hover_text(row, *_mean(study, step, kind)) for step, row, _ in turns],
+        text=[hover_text(row) for _, row in turns],
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _at(turn: tuple[Step, Row, float]) -> tuple[int, float]:
-    return turn[1]["number"], turn[2]
+def _add_retrained(figure: go.Figure, study: StudyRecord, over: Over, scale: float) -> None:
+    """Draw the retrained candidates, the study's best as a star."""
+    best = study.winner and study.winner["number"]
+    again = retrained(study)
+    for name, mark, shown in (
+        (MEAN, "undecided", [one for one in again if one.row["number"] != best]),
+        (f"the best by its {MEAN}", "confirmed", [one for one in again if one.row["number"] == best]),
+    ):
+        add_means(figure, shown, over, scale, name, marker(mark, color=BLUE))
 
 
-def _mean(study: StudyRecord, step: Step, kind: Kind) -> list[str]:
-    known = kind == "confirmed" and step.mean is not None
-    return [f"mean of its repeats {study.sought.text(step.mean)}"] if known else []
+def add_means(
+    figure: go.Figure, shown: Sequence[Retrained], over: Over, scale: float, name: str, mark: dict[str, Any]
+) -> None:
+    """Draw retrained candidates at the mean of their repeats, where the last of these ended."""
+    if not shown:
+        return
+    reaches = [one.sought.plotted(one.interval[1] - one.mean) if one.interval else None for one in shown]
+    below = [one.sought.plotted(one.mean - one.interval[0]) if one.interval else None for one in shown]
+    bars = {"array": reaches, "arrayminus": below, "color": mark["color"], "thickness": 1.5, "width": 5}
+    figure.add_scatter(
+        x=[scale * getattr(one.step, over) for one in shown],
+        y=[one.sought.plotted(one.mean) for one in shown],
+        mode="markers", name=name, marker=mark, error_y=bars,
+        text=[hover_text(one.row, f"mean of {quantity(one.repeats, 'repeat')}: {one.text}") for one in shown],
+        hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
 
 
 def _why_empty(study: StudyRecord) -> str:

@@ -9,11 +9,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.format import REPEAT
-from results.plots._look import RED, empty, finish_figure, hover_text, marker, sample_rows
+from results.plots._look import RED, empty, finish_figure, hover_text, is_wide, log_axis, marker, sample_rows
 from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
-_ACROSS = 3
+_ACROSS = 2  # panels, which can be read on a phone
+_FAR_APART = 100  # the largest value over the smallest
 _POINTS = 6000  # in all panels together
 
 
@@ -31,7 +32,7 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
         rows=down,
         cols=across,
         shared_yaxes=True,
-        horizontal_spacing=0.03,
+        horizontal_spacing=0.06,
         vertical_spacing=0.3 / down,
     )
     notes: list[str] = []
@@ -68,7 +69,7 @@ def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str
     space = study.study["question"].get("space")
     known = {v["name"]: v for v in space if isinstance(v, Mapping)} if isinstance(space, list) else {}
     names = list(known) or list(dict.fromkeys(name for row in rows for name in row["point"]))
-    values = {name: {str(row["point"].get(name)) for row in rows} for name in names}
+    values = {name: {str(row["candidate"].get(name)) for row in rows} for name in names}
     return {name: known.get(name, {}) for name in names if len(values[name]) > 1}
 
 
@@ -81,12 +82,12 @@ def _add_panel(
     down: int,
     across: int,
 ) -> None:
-    is_numeric = all(is_number(row["point"].get(name)) for row in rows)
+    is_numeric = is_continuous(variable, [row["candidate"].get(name) for row in rows])
     for outcome in OUTCOMES:
         shown = [row for row in rows if row["outcome"] == outcome]
         if not shown:
             continue
-        values = [row["point"].get(name) for row in shown]
+        values = [row["candidate"].get(name) for row in shown]
         figure.add_scatter(
             x=values if is_numeric else [str(value) for value in values],
             y=[study.sought.plotted(row["accuracy"]) for row in shown],
@@ -95,15 +96,29 @@ def _add_panel(
             text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
             row=down, col=across,
         )  # fmt: skip
-    kind = "category" if not is_numeric else "log" if variable.get("log") else "linear"
-    figure.update_xaxes(title=name, type=kind, exponentformat="power", row=down, col=across)
+    values = [row["candidate"].get(name) for row in rows]
+    kind = "category" if not is_numeric else "log" if is_logarithmic(variable, values) else "linear"
+    axis = log_axis(values, most=3) if kind == "log" else {"type": kind}
+    figure.update_xaxes(title=name, **axis, row=down, col=across)
     if kind == "category":
-        allowed = variable.get("values") or sorted({str(row["point"].get(name)) for row in rows})
+        allowed = variable.get("values") or sorted({str(row["candidate"].get(name)) for row in rows})
         figure.update_xaxes(
             categoryorder="array", categoryarray=list(map(str, allowed)), row=down, col=across
         )
 
 
+def is_continuous(variable: Mapping[str, Any], values: Sequence[Any]) -> bool:
+    """Whether a parameter has a numeric axis. A choice, also of numbers, has one with equal steps."""
+    return variable.get("kind") != "choice" and all(map(is_number, values))
+
+
+def is_logarithmic(variable: Mapping[str, Any], values: Sequence[Any]) -> bool:
+    """Whether a numeric parameter has a logarithmic axis: its space says so, or its values are far apart.
+
+    They are so where each optimizer has a learning rate of its own.
+    """
+    return bool(variable.get("log")) or (min(values) > 0 and is_wide(values, _FAR_APART))
+
+
 def is_number(value: Any) -> bool:
-    """Whether a value of a parameter has a place on a numeric axis."""
     return isinstance(value, int | float) and not isinstance(value, bool)

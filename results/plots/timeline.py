@@ -48,7 +48,7 @@ def timeline(study: StudyRecord, dark: bool = False) -> go.Figure:
         if shown:
             _add_bars(figure, outcome, shown, names, len(rows) <= _FEW)
     figure.update_layout(barmode="overlay", bargap=0.25)
-    figure.update_xaxes(type="date", title="time (UTC)")
+    figure.update_xaxes(type="date", title="time (UTC)", tickangle=0, nticks=5)
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(names.values())[::-1])
     return finish_figure(figure, title, dark, height=170 + 60 * len(names))
 

@@ -5,6 +5,7 @@ page's own two scripts, by their hashes. A script in a name or a log is shown as
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from results import study_record
@@ -22,15 +23,17 @@ def write(
     out: Path | None = None,
     compare: str | None = None,
     pictures: Path | None = None,
+    trials: Sequence[int] = (),
 ) -> list[Path]:
     """Write the page of a study, STUDY.html by default, and its plots as files to the folder `pictures`.
 
-    Returns the files, the page first. Raises StoreError for an unknown study, ExportError if the page
-    cannot be written, and PicturesUnavailable if the plots cannot be drawn.
+    trials: whose learning curves, losses and rates are shown; all without any
+    Returns the files, the page first. Raises StoreError for an unknown study or trial, ExportError if the
+    page cannot be written, and PicturesUnavailable if the plots cannot be drawn.
     """
     shown = study_record.read_study(db, study)
     to = out or Path(re.sub(r"[^\w.-]", "_", study) + ".html")
     other = study_record.read_study(db, compare) if compare is not None else None
-    written, figures = page(shown, other, to.parent)
+    written, figures = page(shown, other, to.parent, trials)
     write_text(written, to, "--out")
     return [to, *(write_pictures(figures, pictures) if pictures else ())]

@@ -98,8 +98,8 @@ def network(study: StudyRecord) -> Table | None:
         for name in dict.fromkeys(_latency_name(row) for one in shown for row in one.latencies)
     ]
     rows += [
-        (str(name), *(value_text((one.row["point"] or {}).get(name)) for one in shown))
-        for name in found["point"] or {}
+        (str(name), *(value_text(one.row["candidate"].get(name)) for one in shown))
+        for name in found["candidate"]
     ]
     rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
     return grid("Network found", ("", *(one.role for one in shown)), rows, ())
@@ -150,7 +150,7 @@ def trials(study: StudyRecord) -> Table:
 def reasons(study: StudyRecord) -> Table | None:
     """Return why the solver chose each trial, if it has told; else None."""
     minimise = study.study["minimise"]
-    told = [(str(row["number"]), why_text(row["belief"], minimise)) for row in study.rows]
+    told = [(str(row["number"]), why_text(row, minimise)) for row in study.rows]
     shown = [one for one in told if one[1]]
     if not shown:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from results.analysis.networks import Network
 from results.format import number, percent
 from results.plots.curves import Measured
 from results.plots.front import LANES
-from results.plots.path import Kind, Step, names, steps
+from results.plots.path import MEAN, Kind, Step, names, retrained, steps
 from results.plots.timeline import uses
 from results.report._table import MOST, table
 from results.study_record import Row, StudyRecord
@@ -56,10 +56,10 @@ _LANES = "Below the plot are trials that have a size but no accuracy."
 _PATH = """The best network known at each time. A network that met the required accuracy once leads until its
 repeats reject it, so the dashed line can rise again."""
 _PATH_CONFIRMED = "The solid line is the best confirmed network."
-_PATH_UP = """The best training known at each time. The dashed line is the best single training, which is
-usually a lucky one."""
-_PATH_RETRAINED = """The solid line starts where the best candidates were retrained. It is the best mean among
-those retrained most often, which decides the study's best trial."""
+_PATH_UP = """The dashed line is the best single training so far. The best of many trainings is usually a
+lucky one, so its network reaches less on average (the winner's curse)."""
+_PATH_RETRAINED = """A candidate that was retrained is a mark at the mean of its repeats, with the 95%
+interval of its true accuracy, where the last of them ended. The star is the study's best trial."""
 _HOURS = "The same over device-hours, summed over all workers."
 _CURVES = "Accuracy over the budget of each training, as measured on the way."
 _SECONDS = "The same over the seconds of each budget."
@@ -74,11 +74,12 @@ _TIMELINE = """Each bar is a training, with the number of its trial. Time betwee
 count as idle."""
 
 
-def of_study(study: StudyRecord) -> list[Plot]:
-    """Return the plots of one study."""
+def of_study(study: StudyRecord, trials: Sequence[int] = ()) -> list[Plot]:
+    """Return the plots of one study. trials: whose curves are shown; all without any"""
 
     by_hours = plots.incumbent(study, over="hours")
-    by_seconds = plots.learning_curves(study, against="seconds")
+    by_progress = plots.learning_curves(study, trials=trials)
+    by_seconds = plots.learning_curves(study, against="seconds", trials=trials)
     mattered = plots.importance(study)
     say = study.sought.reword
     front = Plot(
@@ -93,12 +94,12 @@ def of_study(study: StudyRecord) -> list[Plot]:
             _path(study),
         ),
         Plot("path-hours", "Best so far over device-hours", _HOURS, by_hours),
-        Plot("curves-progress", "Learning curves by budget", say(_CURVES), plots.learning_curves(study)),
+        Plot("curves-progress", "Learning curves by budget", say(_CURVES), by_progress),
         Plot("curves-seconds", "Learning curves by seconds", _SECONDS, by_seconds),
         *(
             Plot(f"curves-{of}", heading, f"{heading} over the budget of each training.", figure)
             for of, heading in LOSSES.items()
-            if (figure := plots.learning_curves(study, of=of)).data
+            if (figure := plots.learning_curves(study, of=of, trials=trials)).data
         ),
         Plot("slices", say("Accuracy by parameter"), _SLICES, plots.slices(study)),
         Plot("parallel", "All parameters at once", say(_PARALLEL), plots.parallel(study)),
@@ -130,8 +131,11 @@ def _front_words(study: StudyRecord) -> str:
 
 
 def _path_words(study: StudyRecord) -> str:
-    both = (_PATH, _PATH_CONFIRMED) if study.minimised else (_PATH_UP, _PATH_RETRAINED)
-    return " ".join(both if any(step.confirmed for step in steps(study)) else both[:1])
+    if study.minimised:
+        words, is_known = (_PATH, _PATH_CONFIRMED), any(step.confirmed for step in steps(study))
+    else:
+        words, is_known = (_PATH_UP, _PATH_RETRAINED), bool(retrained(study))
+    return " ".join(words if is_known else words[:1])
 
 
 def of_both(study: StudyRecord, other: StudyRecord) -> list[Plot]:
@@ -185,16 +189,21 @@ def _sized(study: StudyRecord, row: Row) -> str:
 
 
 def _path(study: StudyRecord) -> Table:
-    """Return the table of steps at which an incumbent, or its mean, changed."""
-    kinds: tuple[Kind, ...] = ("provisional", "confirmed")
-    before, rows = ("-", "-"), []
+    """Return the table of steps at which an incumbent changed, and of the means of retrained candidates."""
+    kinds = names(study)
+    known: tuple[str, ...] = ("-",) * len(kinds)
+    rows = []
     for step in steps(study):
-        known = (_leader(study, step, kinds[0]), _leader(study, step, kinds[1]))
+        before, known = known, tuple(_leader(study, step, kind) for kind in kinds)
         if known != before:
-            rows.append((f"{step.trainings:,.10g}", f"{step.hours:.3f}", *known))
-        before = known
-    heads = ("trainings", "device-hours", *(names(study)[kind] for kind in kinds))
-    return grid("Changes of the best so far", heads, rows, heads[2:])
+            rows.append((step, known))
+    heads = ("trainings", "device-hours", *kinds.values())
+    if again := retrained(study):
+        heads += (MEAN,)
+        rows = [(step, (*known, "-")) for step, known in rows]
+        rows += [(one.step, ("-", f"trial {one.row['number']}, {one.text}")) for one in again]
+    cells = [(f"{step.trainings:,.10g}", f"{step.hours:.3f}", *known) for step, known in rows]
+    return grid("Changes of the best so far", heads, cells, heads[2:])
 
 
 def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
@@ -202,8 +211,7 @@ def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
     if row is None:
         return "-"
     if not study.minimised:
-        mean = step.mean if kind == "confirmed" else None
-        return f"trial {row['number']}, {row['reached'] if mean is None else study.sought.text(mean)}"
+        return f"trial {row['number']}, {row['reached']}"
     return f"trial {row['number']}, {_sized(study, row)} {study.metric.unit}, {percent(row['accuracy'])}"
 
 

@@ -24,13 +24,17 @@ from results.study_record import StudyRecord
 
 
 def page(
-    study: StudyRecord, other: StudyRecord | None = None, folder: Path = Path()
+    study: StudyRecord,
+    other: StudyRecord | None = None,
+    folder: Path = Path(),
+    trials: Sequence[int] = (),
 ) -> tuple[str, dict[str, go.Figure]]:
     """Return the page as HTML, and its figures by name.
 
-    other: a study to compare it with; folder: where the page will be, for its links to files
+    other: a study to compare it with; folder: where the page will be, for its links to files;
+    trials: whose curves are shown; all without any
     """
-    shown = of_study(study)
+    shown = of_study(study, trials)
     together = of_both(study, other) if other else []
     scripts = [get_plotlyjs(), _file("page.js")]
     figures = {plot.name: go.Figure(plot.figure) for plot in (*shown, *together) if not plot.nothing}

@@ -76,5 +76,5 @@ _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
 
 
 def _choice(study: StudyRecord) -> str:
-    point = (study.winner or {}).get("point") or {}
+    point = (study.winner or {}).get("candidate") or {}
     return ", ".join(f"{name} {value_text(value)}" for name, value in point.items()) or "-"

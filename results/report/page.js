@@ -6,7 +6,9 @@ let theme = prefersDark.matches ? "dark" : "light";
 
 function draw(element) {
   const figure = drawn.figures[element.dataset.plot];
-  const layout = { ...figure.layout, template: drawn.themes[theme], autosize: true };
+  const rows = element.clientWidth < 600 ? figure.data.filter((trace) => trace.showlegend !== false).length : 0;
+  const height = figure.layout.height + 19 * rows;  // on a phone the legend has a row for each, above the plot
+  const layout = { ...figure.layout, template: drawn.themes[theme], autosize: true, height };
   const picture = { format: "svg", filename: element.dataset.plot };
   const config = {
     responsive: true, displaylogo: false, toImageButtonOptions: picture,

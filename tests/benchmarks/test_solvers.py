@@ -192,6 +192,17 @@ def test_a_report_is_tables_numbers_and_a_plot(
     assert (tmp_path / "plot.svg").read_text().count("<path d=") > 12
 
 
+def test_searches_in_blocks_are_compared_with_nomad_one_at_a_time(bench: ModuleType) -> None:
+    steps = {1: [(0, 2.0, True), (15, 1.2, True)], 4: [(0, 2.0, True), (35, 1.1, True)]}
+    ones, fours = (
+        {"nomad": {7: module("_runs").Run(steps=its, trainings=40, blocks=9, placed=9)}}
+        for its in steps.values()
+    )
+    [row] = bench.standings(("laws", True, 4), fours, ones)["searches"]
+    better = {at: (pair["better"], pair["worse"]) for at, pair in row["against_reference"].items()}
+    assert (better["10"], better["20"], better["40"]) == ((0, 0), (1, 0), (0, 1))
+
+
 @pytest.mark.slow
 def test_a_benchmark_goes_on_where_it_was_and_reports(tmp_path: Path) -> None:
     runs, plot, numbers = tmp_path / "runs.jsonl", tmp_path / "plot.svg", tmp_path / "numbers.json"

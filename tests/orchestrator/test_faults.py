@@ -1,5 +1,6 @@
 """What a trainer does wrong, for real: a reason that a user understands, no orphan, no full disk."""
 
+import io
 import math
 import re
 import shlex
@@ -39,7 +40,6 @@ SAID = {  # what is on record of each fault: its reason, and words of its messag
     "flood=stdout": ("too_much_output", "printed more than 67.1 MB to stdout, which is only for JSON lines"),
     "hang,grandchild=session": ("timeout", "did not end and was stopped after \\d+ s"),
 }
-
 ALIKE = ("inf", "diverge_above=-1", "leak=self")  # another one of the same kind stands beside each
 
 
@@ -52,6 +52,13 @@ def _no_orphan(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.parametrize("fault", ["nan", "noresult", "garbage", "twice", "flood=stdout"])
+def test_the_page_about_faults_has_the_words_that_are_read(fault: str) -> None:
+    reason, message = SAID[fault]
+    rows = (Path(__file__).parents[2] / "docs" / "faults.md").read_text().splitlines()
+    assert any(f"`{reason}`" in row and re.search(message, row) for row in rows)
 
 
 def train_once(folder: Path, fault: str, **given: Any) -> None:
@@ -105,6 +112,22 @@ def test_a_log_within_its_limit_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text("a line\n" * 100)
     _limits.cut(tmp_path / "log.txt", 700)
     assert (tmp_path / "log.txt").read_text() == "a line\n" * 100
+
+
+class Endless(io.FileIO):
+    """A log that grows faster than it is read."""
+
+    def readall(self) -> bytes:
+        raise AssertionError("its end never comes")
+
+
+def test_a_log_that_grows_faster_than_it_is_read_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log.txt").write_text("a line\n" * 1000)
+    monkeypatch.setattr(Path, "open", lambda path, mode: io.BufferedRandom(Endless(path, mode)))
+    _limits.cut(tmp_path / "log.txt", 700)
+    assert (tmp_path / "log.txt").stat().st_size < 700
 
 
 def test_a_flood_of_a_fork_ends_it_as_that_of_a_process(executor: Executor, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from PIL import Image
 from rich.console import Console
 
 from orchestrator.console import summary
+from orchestrator.evaluation import pairs
+from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.base_training import describe_data, training_of
@@ -458,6 +460,45 @@ def test_a_model_found_at_the_older_default_size_keeps_it_on_its_images_alone(
         found, _ = describe_data(training, {}, request, trainer_client, subject, None)
         sizes.append(found.image_size)
     assert sizes == [None, 40, 48]
+
+
+def test_a_network_that_is_evaluated_beside_a_model_has_the_size_and_fit_of_its_images(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    data = photos_of(tmp_path / "p", 70, 51)
+    shutil.copytree(tmp_path / "p" / "train", tmp_path / "p" / "test")
+    usual = {"folder": tmp_path, "data": data, "device": "cpu", "runs": 1, "budget": "5steps"}
+    usual |= {"train_images": 40, "batch_size": 16}
+    found = {"network": "senet18", "depth": 1.0, "width": 0.5, "resolution": 1.0, "dataset": data}
+    found |= {"recipe": "nomad_haet", "macs": 1, "parameters": 1, "val_accuracy": 0.5, "status": "confirmed"}
+    with Store(tmp_path / "results.db") as store:
+        study = store.open_study("old", "nas", {"training": {"fit": "squash"}}, 8, {}, None)
+        for name, size in (("older", None), ("newer", 40)):
+            store.save_model(name=name, image_size=size, hyperparameters={}, study_id=study.id, **found)
+
+        def resolve(*models: str, **given: Any) -> pairs.PairsSpec:
+            request = EvaluationOptions.resolve({**usual, "model": list(models), **given})
+            spec = pairs.resolve_spec(request, store, "cpu", trainer_client)
+            assert [pair.subject.name for pair in spec.pairs] == list(models)
+            return spec
+
+        def images(*models: str, **given: Any) -> list[tuple[Any, ...]]:
+            of_each = resolve(*models, **given).pairs
+            return [(pair.description.image_size, pair.training.fit) for pair in of_each]
+
+        assert images("senet18", "older") == [(32, "squash")] * 2
+        assert images("newer", "senet18", "resnet18") == [(40, "squash")] * 3
+        assert images("senet18", "newer", image_size=24, fit="pad") == [(24, "pad")] * 2
+        assert images("senet18", "resnet18") == [(48, "crop")] * 2, "none was found on these images"
+        assert images("older", "newer") == [(32, "squash"), (40, "squash")]
+        with pytest.raises(BadOption, match=r"different --image-size \(older 32, newer 40\), so senet18"):
+            images("older", "senet18", "newer")
+        asked = resolve("senet18", "older").question(None)  # an earlier version asked for other images:
+        asked["pairs"]["senet18 with nomad_haet"] |= {"image_size": 48, "fit": "crop"}
+        study = store.open_study("s", "evaluation", asked, 8, {}, None)
+        trial = store.start_trial(study.id, 1, purpose="evaluation", config={})
+        store.finish_trial(trial.id, "completed", test_accuracy=0.5)
+        assert images("senet18", "older", study="s") == [(48, "crop"), (32, "squash")]
 
 
 def test_a_fit_that_is_unknown_is_refused_with_those_that_are(tmp_path: Path) -> None:

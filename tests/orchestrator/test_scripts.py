@@ -29,7 +29,7 @@ from results import queries, tables
 from results.errors import QuestionChanged, WeightsMissing
 from results.format import relevant_settings
 from results.optuna_mirror import export
-from results.plots.path import step_height, steps
+from results.plots.path import steps, value
 from results.report import write as write_report
 from results.study_record import read_study
 from tests.orchestrator._studies import trials
@@ -158,8 +158,7 @@ def test_any_number_is_searched_confirmed_shown_and_resumed(
     assert sign * model["difference"] < 0
     assert model["probability"] > 0.95
     record = read_study(db, STUDY)
-    known = [step_height(record, step, "provisional") for step in steps(record)]
-    heights = [height for height in known if height is not None]
+    heights = [value(record, step.provisional) for step in steps(record) if step.provisional]
     assert heights == sorted(heights, reverse=sign > 0), "the best so far falls for a loss"
     searched(folder, trials=16, **{way: name})
     assert [row.id for row in trials(folder, STUDY)] == [row.id for row in rows]

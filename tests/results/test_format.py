@@ -5,7 +5,7 @@ from rich.table import Table
 from results import queries, tables
 from results.cli import show
 from results.db.store import Store
-from results.format import changes, quantity, settings
+from results.format import changes, quantity, settings, shown_point
 from tests.results.records import complete, config, open_study
 
 
@@ -67,6 +67,18 @@ def test_the_tables_of_a_search_over_scales_have_no_such_column(record: str) -> 
     trials = tables.trials_table(queries.trials(record, "nas-demo"), show.study_facts(record, "nas-demo"))
     for table in (trials, tables.models_table(queries.models(record))):
         assert not {"change", "settings"} & {column.header for column in table.columns}
+
+
+def test_a_candidate_is_shown_in_the_values_that_its_training_gets() -> None:
+    scaled = {"scale": {"depth": 1.0, "width": 0.125}, "hyperparameters": {}}
+    assert shown_point({"depth": 1.0, "width": 0.5}, scaled) == {"depth": 1.0, "width": 0.125}
+    tuned = {"scale": {"width": 0.25}, "hyperparameters": {"learning_rate": 0.05, "optimizer": "adam"}}
+    point = {"learning_rate": 0.5, "optimizer": "adam", "cutout": 0.5}
+    assert shown_point(point, tuned) == {"learning_rate": 0.05, "optimizer": "adam", "cutout": 0.5}
+    own = {"scale": {"width": 1.0}, "hyperparameters": {"width": 64}}
+    assert shown_point({"width": 64}, own) == {"width": 64}, "a script's own variable"
+    assert shown_point({"width": 0.5}, None) == {"width": 0.5}
+    assert shown_point(None, None) == {}
 
 
 def test_a_count_has_its_noun_in_the_right_number() -> None:

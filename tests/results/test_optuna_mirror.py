@@ -289,6 +289,39 @@ def test_notes_name_the_true_best_and_what_was_rejected(searched: tuple[str, Sto
     assert there(url)._storage.get_study_system_attrs(there(url)._study_id) == before
 
 
+def test_a_network_rejected_after_its_copy_becomes_infeasible_there(
+    searched: tuple[str, Store, Study], url: str
+) -> None:
+    db, store, study = searched
+    train(store, study, 9, 5_000_000, 0.91, purpose="confirmation", replicate=1, of_trial_number=2)
+    optuna_mirror.export(db, "demo", url)
+    assert {trial.user_attrs["trial"] for trial in there(url).best_trials} == {9}
+    ids = {trial.number: trial.id for trial in store.trials(study.id)}
+    store.judge_trial(ids[2], "rejected", {}, probability=0.2)
+    assert optuna_mirror.export(db, "demo", url).added == 9
+    found = trials(url)
+    assert {trial.user_attrs["trial"] for trial in there(url).best_trials} == {1}
+    for number in (2, 5, 9):  # the candidate, its duplicate and its repeat
+        assert found[number].constraints == {"0": 0.8}
+    assert found[3].constraints == {"0": 0.09}, "it missed the bound itself"
+    again = optuna_mirror.export(db, "demo", url)
+    assert (again.added, again.ended) == (0, 0)
+    store.judge_trial(ids[2], "confirmed", {}, probability=0.99)
+    assert optuna_mirror.export(db, "demo", url).added == 9
+    assert trials(url)[2].constraints["0"] == pytest.approx(-0.005)
+
+
+def test_a_copy_that_has_trials_of_the_user_s_own_is_never_deleted(
+    searched: tuple[str, Store, Study], url: str
+) -> None:
+    db, store, study = searched
+    optuna_mirror.export(db, "demo", url)
+    there(url).enqueue_trial({"width": 0.75})
+    store.judge_trial(store.trials(study.id)[1].id, "rejected", {}, probability=0.2)
+    assert optuna_mirror.export(db, "demo", url).added == 0
+    assert len(there(url).trials) == 9
+
+
 def wait_for(done: Any) -> None:
     deadline = time.monotonic() + 60
     while not done():

@@ -10,11 +10,13 @@ import pytest
 
 from results import plots, study_record
 from results.db.store import Store
+from results.errors import NotOnRecord
 from results.format import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY
 from results.plots._look import COLOURS, GROUNDS, LOOKS
 from results.plots.importance import importances
 from results.plots.path import steps
 from results.plots.timeline import uses
+from results.report._figures import of_study
 from results.study_record import StudyRecord
 from tests.results.processes import ROOT
 from tests.results.records import complete, config, open_study
@@ -259,7 +261,8 @@ def test_the_surface_goes_through_what_was_trained_and_over_the_two_that_matter(
     for number in range(25):
         width, exponent = number // 5 / 4, number % 5 / 4
         point = {"width": width, "depth": 0.1 * (number % 3 + 1), "rate": 10 ** (3 * exponent - 3)}
-        complete(store, study, number + 1, 1_000_000, 0.5 + 0.3 * width + 0.1 * exponent, point=point)
+        reached = 0.5 + 0.3 * width + 0.1 * exponent
+        complete(store, study, number + 1, 1_000_000, reached, point=point, config=config(width))
     surface, dots = plots.contour(study_record.read_study(db, "demo")).data
     assert list(dots.x) == pytest.approx([number // 5 / 4 for number in range(25)])
     assert min(dots.y) == pytest.approx(0.001)
@@ -309,6 +312,18 @@ def test_losses_and_rates_have_curves_of_their_own(store: Store, db: str) -> Non
     assert not plots.learning_curves(record, of="val_loss").data
 
 
+def test_chosen_trials_have_curves_of_their_own(judged: StudyRecord) -> None:
+    figure = plots.learning_curves(judged, against="seconds", trials=(7, 4, 12))
+    assert [found.name for found in figure.data] == ["trial 7: confirmed", "trial 4: rejected"]
+    assert list(figure.data[0].y)[:2] == pytest.approx([45, 90])
+    assert len({(found.line.color, found.line.dash, found.marker.symbol) for found in figure.data}) == 2
+    assert figure.layout.meta["note"] == "2 of 3 curves"
+    with pytest.raises(NotOnRecord, match="no trial 99 in study 'demo'; there are 1 to 13"):
+        plots.learning_curves(judged, trials=(7, 99))
+    nothing = plots.learning_curves(judged, trials=(12,))
+    assert nothing.layout.annotations[0].text == "there are no measurements of these trials"
+
+
 def test_idle_time_leaves_out_what_lies_between_a_stop_and_a_resume(judged: StudyRecord) -> None:
     import dataclasses
     from datetime import UTC, datetime, timedelta
@@ -348,10 +363,12 @@ def test_studies_that_search_for_different_things_have_no_common_path(record: st
 def test_the_path_of_a_search_for_accuracy_rises(record: str) -> None:
     figure = plots.incumbent(study_record.read_study(record, "hpo-demo"))
     assert list(trace(figure, "best single training").y) == pytest.approx([90.0, 92.0, 92.0])
-    assert figure.layout.yaxis.title.text == "accuracy of one training, or mean of several (%)"
+    assert figure.layout.yaxis.title.text == "accuracy (%)"
 
 
-def test_the_path_of_a_search_for_accuracy_ends_at_the_best_mean_on_record(store: Store, db: str) -> None:
+def test_the_best_so_far_of_a_search_for_accuracy_never_falls_and_its_repeats_are_marks(
+    store: Store, db: str
+) -> None:
     study = open_study(store, kind="hpo")
     for number, accuracy in enumerate((0.90, 0.95, 0.91), 1):
         complete(store, study, number, 5_000_000, accuracy)
@@ -366,12 +383,17 @@ def test_the_path_of_a_search_for_accuracy_ends_at_the_best_mean_on_record(store
     known = study_record.read_study(db, "demo")
     assert known.study["best_trial"] == 1
     figure = plots.incumbent(known)
-    again = trace(figure, "best mean of repeats")
-    assert list(again.y) == pytest.approx([90, 93, 91]), "a second training again counts for more than luck"
-    assert again.y[-1] == pytest.approx(100 * known.study["best_mean_accuracy"])
-    assert "trial 1" in again.text[-1]
-    assert max(trace(figure, "best single training").y) == 95
-    assert len(plots.paths([known, known]).data) == 4
+    assert list(trace(figure, "best single training").y) == pytest.approx([90, 95, 95])
+    assert {found.name for found in figure.data if found.mode == "lines+markers"} == {"best single training"}
+    others, best = trace(figure, "mean of repeats"), trace(figure, "the best by its mean of repeats")
+    assert [*others.x, *others.y] == pytest.approx([5, 6, 88, 93])
+    assert [*best.x, *best.y] == pytest.approx([7, 100 * known.study["best_mean_accuracy"]])
+    assert "mean of 2 repeats: 91.00% [" in best.text[0]
+    assert best.error_y.array[0] > 0
+    assert [found.name for found in plots.paths([known]).data] == ["demo", "demo, mean of repeats"]
+    table = next(plot for plot in of_study(known) if plot.name == "path-trainings").numbers
+    assert table is not None
+    assert "trial 1, 91.00% [" in str(list(table.columns[3].cells)[-1])
 
 
 def test_a_path_that_nothing_is_on_says_so(store: Store, db: str) -> None:

@@ -323,6 +323,22 @@ def test_the_command_writes_the_page_and_says_where(record: str, tmp_path: Path)
     assert to.read_text().startswith("<!doctype html>")
 
 
+def test_the_report_shows_the_curves_of_chosen_trials(record: str, tmp_path: Path) -> None:
+    to = tmp_path / "r.html"
+    asked = ["report", "nas-demo", "--out", str(to), "--db", record, "--trials"]
+    assert CliRunner().invoke(main, [*asked, "4, 2"]).exit_code == 0
+    [figures] = re.findall(r'id="figures">(.*?)</script>', to.read_text(), re.DOTALL)
+    drawn = json.loads(figures)["figures"]["curves-seconds"]["data"]
+    assert [trace["name"].partition(":")[0] for trace in drawn] == ["trial 4", "trial 2"]
+    for wrong, why in (
+        ("2,99", "no trial 99 in study 'nas-demo'; there are 1 to 10"),
+        ("2,", "a whole number"),
+    ):
+        refused = CliRunner().invoke(main, [*asked, wrong])
+        assert refused.exit_code == 2
+        assert why in refused.stderr
+
+
 def test_the_page_is_named_by_its_study_and_stays_in_the_folder(
     store: Store, db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,11 @@
 """Zip and tar files of images: read as their folder is, unpacked once, and refused where they are hostile."""
 
 import io
+import os
 import shutil
 import stat
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -76,7 +79,61 @@ def test_an_archive_is_unpacked_once_and_again_when_it_has_changed(
         archive.write(tmp_path / "photos" / "train" / "ant" / "0.png", "train/ant/more.png")
     assert len(data.load(found).train_images) == 7
     assert len(before) == 1
-    assert len(unpacked(found)) == 2
+    assert len(unpacked(found)) == 2, "this process has read the older one, and may do so again"
+
+
+def reading(path: Path) -> subprocess.Popen[str]:
+    """A process that has read an archive, until it is killed."""
+    words = f"from tests.trainer.test_data_archive import *; data.load(source(Path({str(path)!r})))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{words}; print('read', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "read\n"
+    return process
+
+
+@pytest.mark.slow
+def test_older_versions_of_an_archive_go_as_soon_as_nobody_reads_them(tmp_path: Path) -> None:
+    content = {f"train/{name}/0.png": png(1) for name in ("ant", "bee")}
+    made = zipped(tmp_path / "photos.zip", **content)
+    found = source(made)
+    with reading(made) as first:
+        [old] = unpacked(found)
+        zipped(made, **content, **{"train/ant/new.png": png(9)})
+        with reading(made) as second:
+            assert len(unpacked(found)) == 2, "the first process still reads the older version"
+            second.kill()
+        first.kill()
+    zipped(made, **content, **{"train/ant/newer.png": png(7)})
+    assert len(data.load(found).train_images) == 3
+    [new] = unpacked(found)
+    assert new != old
+
+
+def test_what_was_not_used_for_long_goes_when_another_archive_is_unpacked(tmp_path: Path) -> None:
+    images = {f"train/{name}/0.png": png(1) for name in ("ant", "bee")}
+    kept, stale = (tmp_path / "cache" / "unpacked" / name for name in ("1234-a.zip", "5678-b.zip.part"))
+    for folder in (kept, stale):
+        (folder / "train").mkdir(parents=True)
+    os.utime(stale, (0, 0))
+    data.load(source(zipped(tmp_path / "c.zip", **images)))
+    assert kept.exists()
+    assert not stale.exists()
+    os.utime(kept, (0, 0))
+    data.load(source(zipped(tmp_path / "d.zip", **images)))
+    assert not kept.exists()
+    assert len(unpacked(source(tmp_path / "d.zip"))) == 2
+
+
+def png(grey: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (SIZE, SIZE), (grey,) * 3).save(file, "png")
+    return file.getvalue()
 
 
 def test_what_a_killed_process_left_half_unpacked_is_not_read(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import pickle
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +177,29 @@ def sst2(root: Path, _: Patch) -> None:
             image(root / "rendered-sst2" / part / name / f"{part}.png", len(part) + len(name))
 
 
+def cars(root: Path, _: Patch) -> None:
+    folder = root / "stanford_cars"
+    (folder / "devkit").mkdir(parents=True)
+    scipy.io.savemat(folder / "devkit" / "cars_meta.mat", {"class_names": np.array(["Audi", "BMW"], object)})
+    parts = (("train", 4, folder / "devkit" / "cars_train_annos.mat"),)
+    for part, count, file in (*parts, ("test", 2, folder / "cars_test_annos_withlabels.mat")):
+        rows = [(f"{index:05d}.jpg", 1 + index % 2) for index in range(count)]
+        kind = [("fname", object), ("class", object)]
+        scipy.io.savemat(file, {"annotations": np.array(rows, kind)})
+        for index, (name, _label) in enumerate(rows):
+            image(folder / f"cars_{part}" / name, index)
+
+
+def pcam(root: Path, _: Patch) -> None:
+    h5py = pytest.importorskip("h5py", reason="torchvision reads PCAM by it: pip install h5py")
+    (root / "pcam").mkdir()
+    for part, greys in (("train", [1, 2]), ("valid", [3, 4]), ("test", [5, 6])):
+        pixels = np.broadcast_to(np.array(greys, np.uint8)[:, None, None, None], (2, 96, 96, 3))
+        for letter, values in (("x", pixels), ("y", np.array([0, 1]).reshape(2, 1, 1, 1))):
+            with h5py.File(root / "pcam" / f"camelyonpatch_level_2_split_{part}_{letter}.h5", "w") as file:
+                file[letter] = values
+
+
 # the set's name, what writes its files, pixels a side, classes
 CASES: list[tuple[str, Callable[[Path, Patch], None], int, tuple[str, str]]] = [
     ("CIFAR100", cifar100, 32, ("name3", "name7")),
@@ -192,7 +216,9 @@ CASES: list[tuple[str, Callable[[Path, Patch], None], int, tuple[str, str]]] = [
     ("GTSRB", gtsrb, 32, ("00", "01")),
     ("Imagenette", imagenette, 64, ("English springer", "tench")),
     ("OxfordIIITPet", pets, 64, ("Abyssinian", "Pug")),
+    ("PCAM", pcam, 96, ("0", "1")),
     ("RenderedSST2", sst2, 64, ("negative", "positive")),
+    ("StanfordCars", cars, 64, ("Audi", "BMW")),
 ]
 
 
@@ -279,3 +305,14 @@ def test_a_set_that_cannot_be_downloaded_or_is_damaged_is_refused_with_what_to_d
     with pytest.raises(InvalidConfig, match="cannot get torchvision:CIFAR100"):
         data.load(source)
     assert [path.name for path in tmp_path.glob("torchvision-*")] == ["torchvision-CIFAR100.npz.lock"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("StanfordCars", "Dataset not found"), ("PCAM", "please run pip install h5py")]
+)
+def test_a_set_that_must_be_placed_by_hand_or_needs_a_library_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: Patch, name: str, words: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(InvalidConfig, match=f"{words}.*place its files there as torchvision does"):
+        data.load(data.source(f"torchvision:{name}", data_dir=tmp_path))

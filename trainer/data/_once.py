@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".part"  # the end of the name of what is being made
 _SILENCE_SECONDS = 30  # of a server, before a download fails
 
 
@@ -19,20 +20,26 @@ def make_once(made: Path, make: Callable[[Path], None]) -> None:
     if made.exists():
         return
     made.parent.mkdir(parents=True, exist_ok=True)
-    with made.with_name(f"{made.name}.lock").open("w") as lock:
+    with lock_file(made).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it when this process ends
         if made.exists():
             return
-        unfinished = made.with_name(f"{made.name}.part")
-        _remove(unfinished)  # of a process that was killed
+        unfinished = made.with_name(f"{made.name}{UNFINISHED}")
+        remove(unfinished)  # of a process that was killed
         try:
             make(unfinished)
             unfinished.replace(made)
         finally:
-            _remove(unfinished)
+            remove(unfinished)
 
 
-def _remove(path: Path) -> None:
+def lock_file(made: Path) -> Path:
+    """The file that is locked while `made` is made."""
+    return made.with_name(f"{made.name}.lock")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -96,7 +96,11 @@ _SETS = {
         train=("trainval",),
         files=lambda part: zip(part._images, part._labels, strict=True),
     ),
+    "PCAM": _Set((2, 294_912, 32_768), 96, train=("train", "val")),
     "RenderedSST2": _Set((2, 7792, 1821), 64, train=("train", "val"), mirrored=False, **_PATHS),
+    "StanfordCars": _Set(
+        (196, 8144, 8041), 64, files=_read_each, more={"loader": str, "download": False}
+    ),  # its address is gone
 }
 
 
@@ -178,7 +182,8 @@ def _open(name: str, split: Literal["train", "test"], folder: Path) -> list[Any]
     from torchvision import datasets  # importing it takes seconds
 
     asked = _SETS[name]
-    open_part = partial(getattr(datasets, name.partition("-")[0]), folder, download=True, **asked.more)
+    more = {"download": True, **asked.more}
+    open_part = partial(getattr(datasets, name.partition("-")[0]), folder, **more)
     if asked.argument is None:
         return [open_part()] if split == "train" else []
     return [open_part(**{asked.argument: value}) for value in getattr(asked, split)]

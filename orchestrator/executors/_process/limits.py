@@ -98,7 +98,7 @@ def cut(log: Path, most: int) -> None:
         head = head[: head.rfind(b"\n")] if b"\n" in head else head
         size = file.seek(0, os.SEEK_END)
         file.seek(size - most // 4)
-        tail = file.read()
+        tail = file.read(most // 4)  # and no more: its writer may be faster than this reader
         note = f"\n[... lines left out here: this log is kept to {format_size(most)} ...]\n".encode()
         file.seek(len(head))
         file.write(note + tail[tail.find(b"\n") + 1 :])

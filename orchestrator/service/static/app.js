@@ -1,5 +1,6 @@
 // Which page is shown: the part of the address after the number sign says it.
 import { compare } from "./compare.js";
+import { curves } from "./curves.js";
 import { docs } from "./docs.js";
 import { el, facts, say, show } from "./dom.js";
 import { form } from "./form.js";
@@ -18,7 +19,7 @@ async function route() {
     const here = link.dataset.page === (page || "list");
     here ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
   }
-  const pages = { "": list, compare, docs, new: form, study, trial };
+  const pages = { "": list, compare, curves, docs, new: form, study, trial };
   document.title = [names.join(" · ") || ({ new: "New search", docs: "REST API" }[page] ?? "Studies"), "nomad-nas"].join(" – ");
   try {
     await (pages[page] ?? list)(main, leaving.signal, ...names);

@@ -35,7 +35,6 @@ function frame(label, xs, ys, { x, y, xText, yText, fromZero = false }) {
 
 const nothing = (text) => el("p", { class: "soft" }, text);
 const number = (value) => String(Number(value.toPrecision(6)));
-const way = (points) => points.map(([x, y], i) => (i ? `H${x}V${y}` : `M${x} ${y}`)).join("");
 
 export function kindOf(row) {
   if (row.purpose === "baseline" || row.purpose === "confirmation") return row.purpose;
@@ -80,51 +79,6 @@ export function scatter(rows, told, open) {
   const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
   return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text)),
     told.front.length ? el("li", {}, "with a ring: on the Pareto front") : null));
-}
-
-// The first constraint is the required accuracy, the others are limits.
-const within = (row, bound) => (row.constraints ?? []).slice(bound === null ? 0 : 1).every((over) => over <= 0);
-
-// Return the best so far after each training: the smallest size, or the best accuracy of one training.
-export function steps(rows, told) {
-  const { of } = sizeOf(told.metric), bound = told.min_accuracy ?? null, small = isSized(told), lower = small || told.sought.is_lower_better;
-  const trained = rows.filter((row) => !["screened", "duplicate", "running"].includes(row.state));
-  const better = (a, b) => b === null || (lower ? a < b : a > b);
-  const found = { passed: [], confirmed: [] };
-  let passed = null, confirmed = null;
-  const base = small ? trained.find((row) => row.purpose === "baseline" && of(row) !== null) : null;
-  if (base && bound !== null) {
-    found.confirmed.push([1, confirmed = of(base)]);
-    found.passed.push([1, passed = confirmed]);
-  }
-  trained.forEach((row, index) => {
-    const has = reached(told, row), value = small ? of(row) : has;
-    const passes = has !== null && row.purpose === "search" && (!small || (value !== null && bound !== null && has >= bound)) && within(row, bound);
-    if (passes && row.verdict !== "rejected" && better(value, passed)) found.passed.push([index + 1, passed = value]);
-    if (small && row.verdict === "confirmed" && better(value, confirmed)) found.confirmed.push([index + 1, confirmed = value]);
-  });
-  return { ...found, count: trained.length };
-}
-
-export function path(rows, told) {
-  if (told.minimise && told.maximise) return nothing("The study has two objectives, so its result is a Pareto front and not one best network.");
-  const { passed, confirmed, count } = steps(rows, told), { axis } = sizeOf(told.metric), small = isSized(told);
-  if (!passed.length) return nothing(small ? reword(told, "The required accuracy is not known yet, or no network has reached it.") : "No trial has ended yet.");
-  const all = [...passed, ...confirmed].map(([, value]) => value);
-  const last = (confirmed.length ? confirmed : passed).at(-1);
-  const label = `Best so far over ${quantity(count, "training")}: now ${small ? `${number(last[1])} ${axis}` : score(told.sought, last[1])}, since training ${last[0]}.`;
-  const { svg, px, py } = frame(label, [1, count + 1], all,
-    { x: "trainings", y: small ? `${axis} of the best network` : reword(told, "best accuracy of one training"), xText: number, yText: small ? number : values(told), fromZero: true });
-  const draw = (points, style) => {
-    if (!points.length) return;
-    const through = [...points, [count, points.at(-1)[1]]].map(([x, y]) => [px(x), py(y)]);
-    svg.append(el("svg:path", { class: style, d: way(through) }));
-    for (const [x, y] of points) svg.append(el("svg:circle", { class: style === "path" && small ? "confirmed" : "search", r: 4, cx: px(x), cy: py(y) }));
-  };
-  draw(passed, small ? "path faint" : "path");
-  draw(confirmed, "path");
-  const words = small ? [["search", "met the required accuracy once"], ...(confirmed.length ? [["confirmed", "confirmed, starting with the base network"]] : [])] : [["search", "best accuracy of one training"]];
-  return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), reword(told, word)))));
 }
 
 export function curve(rows, about) {

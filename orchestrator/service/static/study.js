@@ -2,11 +2,13 @@
 import { ask, at, listen, save } from "./api.js";
 import { el, facts, label, moment, percent, point, quantity, say, score, seconds, show, state, table } from "./dom.js";
 import { networks } from "./networks.js";
-import { path, reached, reword, scatter, sizeOf } from "./plot.js";
-import { plots } from "./plots.js";
+import { reached, reword, scatter, sizeOf } from "./plot.js";
+import { figure, plots } from "./plots.js";
 import { progress, workers } from "./workers.js";
 
 const SHOWN = 200; // trials in the table until all are asked for
+const MOST = 8; // trials whose curves are shown together
+const chosen = new Map(); // trials whose curves are to be compared, by study; kept while other pages are looked at
 
 const WAITING = ["queued", "starting"]; // before the service has written any output
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
@@ -20,7 +22,7 @@ export async function study(main, signal, name) {
     if (kind === "open") await everything(page);
     if (kind === "study") page.told = told;
     if (kind === "trials") heard(page, told);
-    if (kind === "study" || kind === "trials") page.plots.changed();
+    if (kind === "study" || kind === "trials") { page.plots.changed(); page.path.changed(); }
     if (kind === "clocks") { tick(page, told); return; }
     if (kind === "gone") { location.hash = "#/"; return; }
     page.lost.hidden = kind !== "lost";
@@ -45,25 +47,42 @@ function heard(page, rows) {
 
 function frame(page) {
   const over = reword(page.told, `Accuracy over ${sizeOf(page.told.metric).axis}`);
-  for (const part of ["state", "numbers", "scatter", "path", "trials", "asked", "log"]) page[part] = el("div");
+  for (const part of ["state", "numbers", "scatter", "trials", "asked", "log"]) page[part] = el("div");
   page.lost = el("p", { class: "wrong", role: "alert", hidden: true }, "The connection to the service is lost; trying again.");
   page.wrong = el("p", { class: "wrong", role: "alert" });
   page.actions = el("div", { class: "row" });
   page.trials.className = "table";
   page.workers = el("section", { class: "card", "aria-label": "Workers", hidden: true });
   page.plots = plots(page.name, page.told, page.signal);
+  page.path = figure(page.name, "path-trainings", "Best so far over trainings", page.signal, { isShown: () => Boolean(page.told.question), height: 330 });
+  choosing(page);
   page.networks = networks(page.name, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
   const sizes = el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter);
-  const found = el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path);
+  const found = el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path.parts);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
     page.lost, page.wrong, page.numbers, page.workers,
     el("div", { class: "two" }, page.told.question?.config_as ? [found, el("div")] : [sizes, found]), // of a script no size is known
     el("p"), page.networks.section, page.plots.section, el("p"),
-    el("section", { class: "card", "aria-label": "Trials" }, el("h2", {}, "Trials"), page.trials),
+    el("section", { class: "card", "aria-label": "Trials" }, el("div", { class: "head" }, el("h2", {}, "Trials"), page.together), page.trials),
     el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "Settings"), page.asked)));
   draw(page);
+  page.path.open();
+}
+
+// Let trials be chosen in the table, to see their curves in one plot.
+function choosing(page) {
+  if (!chosen.has(page.name)) chosen.set(page.name, new Set());
+  const numbers = page.chosen = chosen.get(page.name);
+  page.together = el("button", { type: "button", onclick: () => { location.hash = `#/curves${at(page.name, ...numbers)}`; } });
+  const count = () => { page.together.disabled = !numbers.size; page.together.textContent = `Curves of ${numbers.size || "chosen"} ${numbers.size === 1 ? "trial" : "trials"}`; };
+  page.trials.addEventListener("change", ({ target }) => {
+    target.checked ? numbers.add(target.value) : numbers.delete(target.value);
+    if (numbers.size > MOST) { target.checked = false; numbers.delete(target.value); say(`at most ${MOST} trials are shown together`); }
+    count();
+  });
+  count();
 }
 
 function draw(page) {
@@ -84,7 +103,6 @@ function draw(page) {
     ["Started", moment(told.created_at)],
   ]), el("progress", { max: told.budget_trials ?? 1, value: told.trainings, "aria-label": "Trainings spent" }));
   show(page.scatter, scatter(rows, told, open));
-  show(page.path, path(rows, told));
   trials(page, rows, told.best ? [told.best.trial] : told.front);
   workers(page);
   page.networks.changed(told);
@@ -115,12 +133,12 @@ function best(name, { best, metric, sought }) {
 function trials(page, rows, best) {
   const size = sizeOf(page.told.metric);
   const hidden = page.all ? 0 : Math.max(0, rows.length - SHOWN);
-  const focus = document.activeElement?.closest?.("[data-trial]")?.dataset.trial;
+  const focused = document.activeElement, focus = focused?.closest?.("[data-trial]")?.dataset.trial;
   const made = rows.slice(hidden).reverse().map((row) => line(page, row, size, best.includes(row.number)));
   const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, hidden === 1 ? "Show the earlier one" : `Show the ${hidden} earlier ones`) : null;
   const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], [size.axis, "n"], [reword(page.told, "Accuracy"), "n"], ["Seconds", "n wide"], ["State"]];
-  show(page.trials, rows.length ? table(`${quantity(rows.length, "trial")}, the latest first; open one to see its curve and log`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
-  if (focus) page.trials.querySelector(`[data-trial="${focus}"] a`)?.focus({ preventScroll: true });
+  show(page.trials, rows.length ? table(`${quantity(rows.length, "trial")}, the latest first; open one to see its curve and log, or choose several to see their curves together`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
+  if (focus) page.trials.querySelector(`[data-trial="${focus}"] ${focused.localName}`)?.focus({ preventScroll: true });
 }
 
 function line(page, row, size, isBest) {
@@ -130,13 +148,16 @@ function line(page, row, size, isBest) {
   const word = waits ? "to be trained again" : label(outcome);
   const why = row.reason ? `: ${row.reason}` : row.state === "duplicate" ? ` of ${row.of_trial_number}` : "";
   return el("tr", { "data-trial": row.number, class: isBest ? "best" : runs ? "running" : null },
-    el("th", { scope: "row" }, el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
+    el("th", { scope: "row" }, choice(page, row), el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
     el("td", { class: "wide" }, row.purpose === "confirmation" ? `repeat of ${row.of_trial_number}` : row.purpose),
-    el("td", {}, point(row.point)), el("td", { class: "n" }, size.text(row)),
+    el("td", {}, point(row.candidate)), el("td", { class: "n" }, size.text(row)),
     el("td", { class: "n", "data-clock": runs }, score(page.told.sought, reached(page.told, row) ?? (clock && reached(page.told, clock)))),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
     el("td", {}, el("span", { class: `state ${runs ? "running" : waits ? "waiting" : outcome}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the Pareto front" : ", the best") : ""}`)));
 }
+
+// What is measured of a trial is kept when it has ended.
+const choice = (page, row) => (row.attempts && row.state !== "running" ? el("input", { type: "checkbox", value: row.number, checked: page.chosen.has(String(row.number)), "aria-label": `Choose trial ${row.number}` }) : null);
 
 function actions(page) {
   const { told } = page, busy = ["queued", "starting", "running"].includes(told.state);

@@ -48,7 +48,7 @@ function head(told, about) {
     ["State", state(told.state)],
     ["Why", [told.reason, told.message].filter(Boolean).join(": ")],
     ["Purpose", told.purpose === "confirmation" ? `repeat of trial ${told.of_trial_number}` : told.purpose],
-    ["Candidate", point(told.point)],
+    ["Candidate", point(told.candidate)],
     ["Accuracy", percent(told.val_accuracy)],
     [reword(about, "Accuracy"), about.sought.is_own ? score(about.sought, told.score) : ""],
     ["Balanced accuracy", percent(told.val_balanced_accuracy)],

@@ -13,7 +13,7 @@ export function workers(page) {
   const idle = told.slots === null ? 0 : Math.max(0, told.slots - busy.length);
   const rows = busy.map((row) => el("tr", { "data-worker": row.number },
     el("th", { scope: "row" }, el("a", { href: `#/trial${at(page.name, row.number)}` }, `trial ${row.number}`), row.purpose === "confirmation" ? `, repeat of ${row.of_trial_number}` : row.purpose === "search" ? "" : `, ${row.purpose}`),
-    el("td", { class: "wide" }, point(row.point)), el("td", {}, el("progress", { max: 1, value: 0, "aria-label": `Progress of trial ${row.number}` })),
+    el("td", { class: "wide" }, point(row.candidate)), el("td", {}, el("progress", { max: 1, value: 0, "aria-label": `Progress of trial ${row.number}` })),
     el("td", { class: "n" }), el("td", { class: "n" })));
   const caption = `${busy.length} ${busy.length === 1 ? "worker trains" : "workers train"}${idle ? `, ${idle} idle` : ""}`;
   show(place, el("h2", {}, "Workers"), el("div", { class: "table" },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,10 @@ def test_a_search_is_started_at_a_service_that_knows_the_token(
         for path in (tmp_path / "wrong", tmp_path / "none", tmp_path):
             assert typed(monkeypatch, client, f"--token-file={path}") == 2
             assert f"--token-file {path} cannot be read" in capsys.readouterr().err
-        assert typed(monkeypatch, client, f"--token-file={tmp_path / 'mine'}") == 0
-        assert "/#/study/s" in capsys.readouterr().out
+        assert typed(monkeypatch, client, f"--token-file={tmp_path / 'mine'}", "--json") == 0
+        queued, end = map(json.loads, capsys.readouterr().out.splitlines())
+        assert queued == {"event": "queued", "study": "s", "address": f"{client.base_url}/#/study/s"}
+        assert (end["event"], end["exit_code"]) == ("end", 0)
         client.headers["authorization"] = f"Bearer {made}"
         assert reaches(client, "finished")
 
@@ -59,6 +62,8 @@ def test_what_a_service_refuses_ends_in_one_line(
     assert "--tolerance nan is not a fraction; 87% is 0.87" in capsys.readouterr().err
     assert typed(monkeypatch, client) == 2
     assert "cannot be reached" in capsys.readouterr().err
+    assert typed(monkeypatch, client, "--json") == 2
+    assert "cannot be reached" in json.loads(capsys.readouterr().out)["error"]
     assert typed(monkeypatch, client, "--server=http://me:secret@127.0.0.1:1") == 2
     said = capsys.readouterr().err
     assert "--server takes no user or password" in said

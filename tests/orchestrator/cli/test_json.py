@@ -3,15 +3,19 @@
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from orchestrator.cli.main import report_errors
 from orchestrator.console import json_lines
+from orchestrator.service import auth
 from tests.orchestrator._processes import eventually
-from tests.orchestrator._studies import command, trials, typed
+from tests.orchestrator._serving import ASKED
+from tests.orchestrator._studies import TRAINER, command, trials, typed
 
 FEW = ("--study=s", "--data=fake:", "--budget=10steps", "--json")
 SEARCH = ("--solver=random", "--trials=16", "--replicates=2", "--confirm=2", "--tolerance=.02")
@@ -93,3 +97,34 @@ def test_a_stopped_search_ends_with_130(tmp_path: Path) -> None:
         end = lines(process.stdout.read())[-1]
     assert process.returncode == end["exit_code"] == 130
     assert end["error"] == "stopped by the user"
+
+
+@pytest.mark.slow
+def test_a_service_tells_where_it_is_and_each_search_that_it_runs(tmp_path: Path) -> None:
+    program = "import sys; from orchestrator.service import cli; sys.argv[0] = 'nas-serve'; cli.main()"
+    words = [sys.executable, "-c", program, "--json", f"--runs={tmp_path}", f"--trainer={TRAINER}"]
+    with subprocess.Popen([*words, "--port=0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        known = {"event": "serving", "runs": str(tmp_path), "needs_token": False}
+        assert first == {**known, "address": first["address"]}
+        answer = httpx.post(f"{first['address']}/api/studies", json=ASKED, trust_env=False)
+        assert answer.is_success, answer.text
+        began, ended = (json.loads(process.stdout.readline()) for _ in range(2))
+        assert (began["event"], began["study"], began["kind"]) == ("study_started", "s", "nas")
+        end = {"study": "s", "state": "finished", "message": "the search has spent its 6 trainings"}
+        assert ended == {"event": "study_ended", **end}
+        refused = subprocess.run([*words, "--port=0"], capture_output=True, text=True, check=False)
+        process.send_signal(signal.SIGINT)
+    assert refused.returncode == 2
+    (end,) = lines(refused.stdout)
+    assert "another nas-serve serves" in end["error"]
+
+
+def test_a_service_s_new_token_is_an_event(tmp_path: Path) -> None:
+    program = "import sys; from orchestrator.service import cli; cli.main()"
+    words = [sys.executable, "-c", program, "--new-token", "--json", f"--runs={tmp_path}"]
+    made = subprocess.run(words, capture_output=True, text=True, check=True)
+    token, end = lines(made.stdout)
+    assert auth.has_hash(token["token"], auth.read(Path(token["file"])))
+    assert (end["event"], end["exit_code"]) == ("end", 0)

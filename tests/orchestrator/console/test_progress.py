@@ -11,11 +11,12 @@ from rich.console import Console
 from orchestrator.console.format import short_point_text
 from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressMeter, start_meter
 from orchestrator.console.size_plot import size_plot
+from orchestrator.console.summary import _comparison, known_accuracies
 from orchestrator.spec.objective import default_objective
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.folder import TrialFolder
 from orchestrator.trial.request import RunningTrial, TrialRequest
-from results.db.tables import Study, Trial
+from results.db.tables import Model, Study, Trial
 
 POINT = {"depth": 1.0, "width": 0.671875}
 
@@ -129,7 +130,7 @@ def test_a_low_screen_shows_the_summary_and_the_latest_trials() -> None:
 def test_a_short_candidate_has_names_that_still_tell_its_values_apart(
     point: dict[str, Any] | None, text: str
 ) -> None:
-    assert short_point_text(point) == text
+    assert short_point_text(point, None) == text
 
 
 def test_a_resumed_search_shows_what_ended_before() -> None:
@@ -148,14 +149,18 @@ def network(number: int, macs: int, accuracy: float, **columns: Any) -> Trial:
 
 
 def test_a_small_plot_has_the_base_the_network_found_and_what_is_required() -> None:
-    rows = [network(1, 100_000_000, 0.9, purpose="baseline"), network(2, 50_000_000, 0.91)]
+    rows = [network(1, 100_000_000, 0.9, purpose="baseline"), network(2, 50_000_000, 0.95)]
     rows += [network(number, 10_000_000 * number, 0.8 + 0.02 * number) for number in (3, 4)]
     rows += [
         network(5, 20_000_000, 0.3),
         trial(6, state="failed"),
         network(7, 1, 0.99, purpose="confirmation"),
     ]
-    lines = size_plot(rows, default_objective("nas"), 0.89, 2, 60)
+    rows += [network(8, 1, 0.86, purpose="confirmation", of_trial_number=3)]
+    known = known_accuracies(rows, rows[1], Model(val_accuracy=0.91, trainings=3))
+    assert known == {1: (0.9, 1), 2: (0.91, 3), 3: (0.86, 1), 4: (0.88, 1), 5: (0.3, 1)}
+    means = {number: mean for number, (mean, _) in known.items()}
+    lines = size_plot(rows, default_objective("nas"), means, 0.89, 2, 60)
     assert lines[0].startswith("  91.00% |")
     assert lines[0].count("*") == 1
     assert sum(line.count("B") for line in lines[:-1]) == 1
@@ -166,7 +171,27 @@ def test_a_small_plot_has_the_base_the_network_found_and_what_is_required() -> N
     assert max(map(len, lines[:-1])) <= 60
 
 
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_the_result_fits_on_a_terminal(width: int) -> None:
+    rows = [network(1, 37_750_000, 0.9, purpose="baseline", parameters=783_000)]
+    rows += [network(number, 9_000_000 * number, 0.9, parameters=number) for number in range(2, 8)]
+    model = Model(name="nomad_senet18", val_accuracy=0.91, trainings=3)
+    known, aim = known_accuracies(rows, rows[1], model), default_objective("nas")
+    table = _comparison(Study(name="nas-senet18", kind="nas"), aim, model, rows[0], rows[1], known)
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    lines += size_plot(
+        rows, aim, {1: 0.9, **{number: 0.8 + number / 100 for number in range(2, 8)}}, 0.85, 2, width
+    )
+    assert max(len(line.rstrip()) for line in lines) <= width
+    assert [line.split() for line in lines if line.startswith("accuracy")] == [
+        ["accuracy", "90.00%", "91.00%"]
+    ]
+
+
 @pytest.mark.parametrize(("count", "width"), [(4, 80), (9, 30)])
 def test_without_networks_or_room_there_is_no_plot(count: int, width: int) -> None:
     rows = [network(number, 1_000_000 * number, 0.5 + number / 100) for number in range(1, count + 1)]
-    assert size_plot(rows, default_objective("nas"), None, None, width) == []
+    known = {row.number: 0.5 + row.number / 100 for row in rows}
+    assert size_plot(rows, default_objective("nas"), known, None, None, width) == []

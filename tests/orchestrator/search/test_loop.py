@@ -365,8 +365,9 @@ def test_the_base_is_trained_again_where_a_verdict_lacks_that(tmp_path: Path) ->
         assert 0 < (row.shared_noise or 0) < 1
     assert "at most 1 point less accurate than the base with probability" in printed
     base = [row.val_accuracy or 0 for row in rows if row.purpose == "baseline"]
-    [shown] = [line.split()[-2:] for line in printed.splitlines() if line.startswith("base network ")]
-    assert shown == [f"{fmean(base):.2%}", str(len(base))], "of all its trainings, as in the report"
+    lines = {words[0]: words[1] for line in printed.splitlines() if len(words := line.split()) == 3}
+    shown = lines["accuracy"], lines["trainings"]
+    assert shown == (f"{fmean(base):.2%}", str(len(base))), "of all its trainings, as in the report"
     found = saved(tmp_path)
     assert found is not None
     assert (found.difference, found.pairs) == next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.service import auth
+from results import study_record
 from tests import inline
 from tests.orchestrator import _studies
 from tests.orchestrator._browsing import browser, comes, complaints, found, needs_chromium, press
@@ -214,6 +216,53 @@ def test_every_plot_of_the_report_is_drawn_on_the_page_and_again_as_the_study_go
         _studies.run(tmp_path, trials=22)
         assert eventually(lambda: len(shown.find_elements("css selector", ".point")) > before, 60)
         page.find_element("id", "theme").click()
+        assert complaints(page) == []
+
+
+def traces(page: Any, selector: str) -> list[dict[str, Any]]:
+    """What plotly has drawn in an element."""
+    told = "document.querySelector(arguments[0]).data.map(({ name, x, y }) => ({ name, x, y }))"
+    drawn: list[dict[str, Any]] = page.execute_script(f"return {told}", selector)
+    return drawn
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"kind": "hpo", "trials": 32, "data": "fake:noise=.02"}], ids=["nas", "hpo"]
+)
+def test_the_best_so_far_on_the_page_is_the_report_s(tmp_path: Path, asked: dict[str, Any]) -> None:
+    _studies.run(tmp_path, **{"trials": 18, "confirm": 6, **asked})
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}/#/study/s")
+        found(page, "[aria-label='Best so far'] .main-svg")
+        drawn = traces(page, "[aria-label='Best so far'] .drawn")
+        html = client.get("/api/studies/s/report").text
+        [figures] = re.findall(
+            r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL
+        )
+        report = json.loads(figures)["figures"]["path-trainings"]["data"]
+        assert [{key: trace.get(key) for key in ("name", "x", "y")} for trace in report] == drawn
+        assert len(drawn) > 1
+        assert complaints(page) == []
+
+
+def test_curves_of_chosen_trials_are_shown_together(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=6)
+    with serving(tmp_path) as client, browser(390, 844) as page:
+        page.get(f"{client.base_url}/#/study/s")
+        box = "document.querySelector(`[aria-label='Choose trial ${arguments[0]}']`)"
+        for number in (1, 4):
+            found(page, f"[aria-label='Choose trial {number}']")
+            page.execute_script(f"{box}.click()", number)  # at once: the table is drawn anew meanwhile
+        press(page, "Curves of 2 trials")
+        found(page, "[data-plot='curves-progress'] .main-svg")
+        names = [trace["name"] for trace in traces(page, "[data-plot='curves-progress'] .drawn")]
+        rows = {row["number"]: row for row in study_record.read_study(tmp_path / "results.db", "s").rows}
+        assert names == [f"trial {number}: {rows[number]['label']}" for number in (1, 4)]
+        assert page.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+        page.back()
+        found(page, "[aria-label='Choose trial 4']")
+        ticked = [page.execute_script(f"return {box}.checked", number) for number in (1, 2, 4)]
+        assert ticked == [True, False, True]
         assert complaints(page) == []
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.search_options import SEARCHES
 from orchestrator.trainer_client import Stopped
+from results import study_record
 from results.db import locks
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
@@ -426,3 +428,38 @@ def test_no_option_that_names_a_file_or_a_command_is_offered() -> None:
         named = [name for name, words in offered.items() if any(word in words for word in dangerous)]
         # a base or a space in a file, and data elsewhere, are refused by `restrict_options`
         assert named == {"nas": ["base", "data"], "hpo": ["space", "data"]}[kind]
+
+
+def test_curves_are_of_the_trials_that_are_asked_for(served: httpx.Client) -> None:
+    plots = "/api/studies/there/plots"
+    both = served.get(f"{plots}/curves-progress", params={"trial": [2, 1]}).json()
+    assert [trace["name"].partition(":")[0] for trace in both["data"]] == ["trial 2", "trial 1"]
+    for plot, trial, status in (("curves-val_loss", 99, 404), ("front", 1, 422), ("curves-progress", 0, 422)):
+        assert served.get(f"{plots}/{plot}", params={"trial": trial}).status_code == status
+    assert served.get(f"{plots}/curves-progress", params={"trial": [*range(1, 10)]}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "column"),
+    [({"base_width": 0.25}, "width", "width"), ({"kind": "hpo"}, "learning_rate", "learning_rate")],
+    ids=["width", "rate"],
+)
+def test_terminal_page_and_report_show_what_the_training_got(
+    tmp_path: Path, asked: dict[str, Any], name: str, column: str
+) -> None:
+    printed = _studies.run(tmp_path, **{"trials": 8, **asked})
+    rows = [row for row in _studies.trials(tmp_path) if row.purpose == "search" and row.state == "completed"]
+    assert any((row.point or {})[name] != getattr(row, column) for row in rows), (
+        "the solver has another scale"
+    )
+    reported = study_record.read_study(tmp_path / "results.db", "s").by_number
+    with serving(tmp_path) as client:
+        listed = {row["number"]: row for row in trials(client)}
+        for row in rows:
+            got, one = getattr(row, column), client.get(f"/api/studies/s/trials/{row.number}").json()
+            assert f"trial {row.number} starts: search" in printed
+            [line] = [each for each in printed.splitlines() if each.startswith(f"trial {row.number} starts")]
+            assert f"{name} {got:.4g}" in line
+            shown = [listed[row.number]["candidate"], one["candidate"], reported[row.number]["candidate"]]
+            assert [candidate[name] for candidate in shown] == [got] * 3
+            assert one["point"] == row.point, "the solver's own"

@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,7 +17,7 @@ from orchestrator.study import session
 from orchestrator.trainer_client import Stopped, TrainerRefused
 from results.db.store import Store
 from tests.orchestrator._processes import eventually
-from tests.orchestrator._studies import evaluate, run, settled, train, typed
+from tests.orchestrator._studies import command, evaluate, run, settled, train, typed
 
 NOTICE = """
 import json, os
@@ -99,6 +101,21 @@ def test_all_that_a_hanging_notice_started_ends_with_it(
     assert "did not end within 1 s" in run(tmp_path, **FEW, on_end=f"sh {tmp_path / 'hang.sh'}")
     child = (tmp_path / "pid").read_text().strip()
     assert eventually(lambda: not Path(f"/proc/{child}").exists())
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_ends_a_notice_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "hang.sh").write_text(f"touch {tmp_path}/hangs; exec sleep 600")
+    asked = ("--base=senet18", "--study=s", "--data=fake:sleep=0.1", "--budget=10steps", "--trials=999")
+    words = command(tmp_path, *asked, f"--on-end=sh {tmp_path}/hang.sh")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert eventually((tmp_path / "s" / "00001").exists)
+        process.send_signal(signal.SIGINT)
+        assert eventually((tmp_path / "hangs").exists)
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=50)  # less than it may take by itself
+    assert "--on-end was stopped; the study is as it was" in printed
+    assert (process.returncode, state(tmp_path)) == (130, "stopped")
 
 
 @pytest.mark.parametrize(("command", "words"), [("", "empty"), ("'", "No closing quotation")])
