@@ -31,7 +31,7 @@ from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
 from results.format import mean_text, quantity, stops_text, trust_text
 from results.metrics import METRICS
-from results.scores import Score, sought_score
+from results.scores import ACCURACY, Score, sought_score
 from results.weights import first_with_weights
 from search_spaces import scaling
 
@@ -326,7 +326,7 @@ def _comparison(
 
 
 def known_accuracies(
-    rows: Sequence[Trial], winner: Trial, model: Model, sought: Score
+    rows: Sequence[Trial], winner: Trial, model: Model, sought: Score = ACCURACY
 ) -> dict[int, tuple[float, int]]:
     """Return the accuracy of each network trained to the end, and from how many trainings it is known.
 
