@@ -177,7 +177,10 @@ class TrainerClient:
         except TrainerRefused:
             raise
         except (OSError, ValueError) as error:
-            raise TrainerBroken(f"{self._shown} did not answer; run it by hand to see why") from error
+            raise TrainerBroken(
+                f"{self._shown} did not answer; run it by hand to see why. A script that knows no `describe` "
+                "is searched by hpo-search without --model (docs/scripts.md)"
+            ) from error
         if not isinstance(answer, dict):
             raise TrainerBroken(f"{self._shown} answers {answer!r}, not a JSON object")
         return answer

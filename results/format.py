@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from results.analysis.posterior import VerdictSettings, interval_text
-from results.metrics import METRICS, Metric
+from results.analysis.posterior import VerdictSettings
+from results.metrics import METRICS, Metric, minimised_metric
 from results.packages import pandas as pd
-from results.scores import sought_score
+from results.scores import ACCURACY, Score, sought_score
 
 # the outcomes of a trial in words
 MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
@@ -72,6 +72,16 @@ def is_missing(value: Any) -> bool:
     return bool(pd.isna(value)) if "pandas" in sys.modules else value is None or value != value
 
 
+def relevant_settings(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study's settings without those that mean nothing to the script that it is over, if it is."""
+    if "config_as" not in question:
+        return dict(question)
+    kept = ("budget", "seed", "device", *([] if sought_score(question).is_number else ["validation_images"]))
+    training = {name: value for name, value in question["training"].items() if name in kept}
+    others = {name: value for name, value in question.items() if name != "scale"}
+    return {**others, "training": training}
+
+
 def shown_point(point: Mapping[str, Any] | None, config: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a candidate in the values that its training gets, which are those that people are shown.
 
@@ -110,13 +120,15 @@ def mean_text(mean: float | None, std: float | None, n: int) -> str:
     return f"{percent(mean)} ({spread}n {n})"
 
 
-def interval(row: Mapping[str, Any]) -> str:
-    """Return the 95% interval of an accuracy in percent: [11.31, 17.52]."""
+def interval(row: Mapping[str, Any], sought: Score = ACCURACY) -> str:
+    """Return the 95% interval of an accuracy in percent, or of a number: [11.31, 17.52]."""
     low, high = row["accuracy_low"], row["accuracy_high"]
-    return "-" if low is None else interval_text(low, high)
+    return "-" if low is None else sought.interval_text(low, high)
 
 
-def comparison_text(probability: float, row: Mapping[str, Any], tolerance: float | None = 0.0) -> str:
+def comparison_text(
+    probability: float, row: Mapping[str, Any], tolerance: float | None = 0.0, sought: Score = ACCURACY
+) -> str:
     """Return how a network compares with the base network, or with the start of a search for accuracy.
 
     row: with the columns of `difference.COLUMNS`; tolerance: None for a comparison with the start
@@ -128,11 +140,8 @@ def comparison_text(probability: float, row: Mapping[str, Any], tolerance: float
     elif tolerance is None:
         claim = "more accurate than the start"
     chance = ">99.9%" if probability >= 0.9995 else percent(probability, 1)
-    low, high, pairs = row["difference_low"], row["difference_high"], row["pairs"]
-    return (
-        f"{claim} with probability {chance}: difference {100 * row['difference']:+.2f} "
-        f"points [{100 * low:+.2f}, {100 * high:+.2f}], {quantity(pairs, 'pair')}"
-    )
+    gap = sought.difference_text(row["difference"], row["difference_low"], row["difference_high"])
+    return f"{claim} with probability {chance}: difference {gap}, {quantity(row['pairs'], 'pair')}"
 
 
 def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: str | None) -> str:
@@ -140,12 +149,12 @@ def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: s
 
     row: with `probability` and the columns of `difference.COLUMNS`; question: the study's settings
     """
-    chance, sought = row["probability"], sought_score(question)
+    chance, sought, minimised = row["probability"], sought_score(question), minimised_metric(minimised)
     if chance is None:
         return ""
     if row["difference"] is not None:
         tolerance = VerdictSettings.read(question).tolerance if minimised else None
-        return sought.reword(comparison_text(chance, row, tolerance))
+        return sought.reword(comparison_text(chance, row, tolerance, sought))
     claim = "to reach the required accuracy" if minimised else "to be more accurate than the start"
     return sought.reword(f"{percent(chance, 1)} likely {claim}")
 

@@ -94,7 +94,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric
 
 def shown_metric(minimise: str | None) -> Metric:
     """Return the metric by which a study's networks are shown: the one that it minimises, or else MACs."""
-    return METRICS[minimise or "macs"]
+    return METRICS[minimised_metric(minimise) or "macs"]
+
+
+def minimised_metric(minimise: str | None) -> str | None:
+    """Return the metric of a network that a study minimises; None for a score's name, and for none."""
+    return minimise if minimise in METRICS else None
 
 
 def limits_of(question: Mapping[str, Any]) -> dict[str, float]:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from results import file_names, latency, queries, study_words
-from results.analysis.posterior import cut_interval, interval_text
 from results.db.tables import Event, Trial
-from results.format import millions, percent, plain_rows
-from results.scores import ACCURACY, measured_accuracy
+from results.format import millions, plain_rows
+from results.scores import ACCURACY, Score, measured_accuracy
 from results.study_record import Row, StudyRecord, read_study
 from results.weights import first_with_weights
 
@@ -25,17 +24,20 @@ _OF_NETWORK = ("study_id", "number", "of_trial_number", "point", "weights_bytes"
 class Estimate:
     """The mean of a network's trainings; low, high: of the 95% interval, None if it is not known.
 
-    The interval is cut to [0, 1]: posteriors are normal, and reach beyond.
+    The interval of a share is cut to [0, 1]: posteriors are normal, and reach beyond.
     """
 
     mean: float
     low: float | None
     high: float | None
     trainings: int
+    sought: Score = ACCURACY
 
     def __str__(self) -> str:
-        within = "" if self.low is None or self.high is None else f"{interval_text(self.low, self.high)}, "
-        return f"{percent(self.mean)} ({within}n {self.trainings})"
+        within = ""
+        if self.low is not None and self.high is not None:
+            within = f"{self.sought.interval_text(self.low, self.high)}, "
+        return f"{self.sought.text(self.mean)} ({within}n {self.trainings})"
 
 
 @dataclass(frozen=True)
@@ -127,17 +129,18 @@ def _estimate(study: StudyRecord, row: Row, saved: Row | None) -> Estimate | Non
     """Return what is known of a network's accuracy, or of the score that is sought in its place."""
     _, mean = measured_accuracy(saved["val_accuracy"], saved["test_accuracy"]) if saved else ("", None)
     if saved is not None and mean is not None and saved["trainings"]:
-        return _cut(mean, saved["accuracy_low"], saved["accuracy_high"], saved["trainings"])
+        return _cut(study, mean, saved["accuracy_low"], saved["accuracy_high"], saved["trainings"])
     known = next((network for network in study.networks if network.trial == row["number"]), None)
     if known is not None and known.is_replicated:
-        return _cut(known.belief.mean, *known.belief.interval(), known.belief.trainings)
-    return None if row["accuracy"] is None else Estimate(row["accuracy"], None, None, 1)
+        return _cut(study, known.belief.mean, *known.belief.interval(), known.belief.trainings)
+    return None if row["accuracy"] is None else _cut(study, row["accuracy"], None, None, 1)
 
 
-def _cut(mean: float, low: float | None, high: float | None, trainings: int) -> Estimate:
+def _cut(study: StudyRecord, mean: float, low: float | None, high: float | None, trainings: int) -> Estimate:
+    sought = study.sought
     if low is None or high is None:
-        return Estimate(mean, None, None, trainings)
-    return Estimate(mean, *cut_interval(low, high), trainings)
+        return Estimate(mean, None, None, trainings, sought)
+    return Estimate(mean, *sought.cut(low, high), trainings, sought)
 
 
 def _latencies(study: StudyRecord, row: Row) -> list[Row]:

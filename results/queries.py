@@ -52,7 +52,8 @@ def studies(db: Database, study: str | None = None) -> pd.DataFrame:
     the solver chose its latest trial, missing if it has no model. `trials` counts the solver's candidates,
     and `trained`, `failed`, `screened` and `duplicates` count among those. `best_macs`, `best_val_accuracy`
     and `best_mean_accuracy` are those of `best_trials`. `metric` is the score that the study seeks:
-    `accuracy` or another of `results.scores`.
+    `accuracy`, another of `results.scores`, or a number that a script reports, which is not a share in [0, 1]
+    (`is_share`).
     """
     return _as_frame(*_studies(db, study))
 
@@ -69,9 +70,9 @@ def _studies(db: Database, study: str | None = None) -> tuple[list[str], list[di
         left = forecast.of_study(row)
         row |= {"least_seconds_left": left and left.least, "likely_seconds_left": left and left.likely}
         row["expected_saving"] = forecast.expected_saving(row["belief"])
-        row["metric"] = sought_score(row["question"]).name
+        row |= _metric_of(row["question"])
     hidden = ("ended", "run_seconds", "run_ended", "last_finished_at", "run_token", "belief")
-    more = ("least_seconds_left", "likely_seconds_left", "expected_saving", "metric")
+    more = ("least_seconds_left", "likely_seconds_left", "expected_saving", "metric", "is_share")
     shown = [name for name in (*names, *more) if name not in hidden]
     return shown, [{name: row[name] for name in shown} for row in rows]
 
@@ -173,9 +174,17 @@ def best(db: Database, study: str | None = None) -> pd.DataFrame:
 
 
 def _with_metric(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with the name of the score that a study seeks in place of the study's settings."""
-    metric = [sought_score(question).name for question in frame["question"]]
-    return frame.drop(columns="question").assign(metric=pd.Series(metric, index=frame.index, dtype=object))
+    """Return the frame with the score that a study seeks in place of the study's settings."""
+    found = pd.DataFrame(
+        map(_metric_of, frame["question"]), frame.index, ["metric", "is_share"], dtype=object
+    )
+    return frame.drop(columns="question").join(found)
+
+
+def _metric_of(question: dict[str, Any]) -> dict[str, Any]:
+    """Return the name of the score that a study seeks, and whether it is in [0, 1], and not any number."""
+    sought = sought_score(question)
+    return {"metric": sought.name, "is_share": not sought.is_number}
 
 
 _BEST = """

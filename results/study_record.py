@@ -18,7 +18,7 @@ from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
 from results.analysis.posterior import VerdictSettings
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows, shown_point
-from results.metrics import Metric, shown_metric
+from results.metrics import Metric, minimised_metric, shown_metric
 from results.packages import pandas as pd
 from results.scores import Score, sought_score
 
@@ -63,9 +63,8 @@ class StudyRecord:
 
     @property
     def minimised(self) -> str | None:
-        """The name of the metric that it minimises; None for a study for accuracy alone."""
-        minimised: str | None = self.study["minimise"]
-        return minimised
+        """The name of the metric that it minimises; None for a study that seeks only a score."""
+        return minimised_metric(self.study["minimise"])
 
     @property
     def metric(self) -> Metric:
@@ -76,6 +75,11 @@ class StudyRecord:
     def sought(self) -> Score:
         """The score that it seeks and requires; the accuracy unless its settings name another."""
         return sought_score(self.study["question"])
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it trains by a script of the user's, of whose networks and data nothing is known."""
+        return "config_as" in self.study["question"]
 
     @property
     def has_two_aims(self) -> bool:
@@ -92,12 +96,13 @@ class StudyRecord:
         """The trials by number, each with its `outcome` (of OUTCOMES), `accuracy`, `seconds`, `candidate`.
 
         The accuracy, or the score that is sought in its place, is that on validation images, or on test
-        images in a study without validation images. `noun` is its name, and `label` the outcome in its words.
-        The seconds are those for which its attempts held a worker. The candidate is the `shown_point`.
+        images in a study without validation images. `noun` is its name, `reached` its text, and `label` the
+        outcome in its words. The seconds are those for which its attempts held a worker. The candidate is the
+        `shown_point`.
         """
         configs = [config if isinstance(config, Mapping) else {} for config in self.trials["config"]]
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
-        tested = bool(found) and all(row["val_accuracy"] is None for row in found)
+        tested = bool(found) and all(row[self.sought.column] is None for row in found)
         eligible_numbers = set(eligible(self.trials, self.study)["number"])
         for row, config in zip(found, configs, strict=True):
             row["candidate"] = shown_point(row["point"], config)
@@ -105,6 +110,7 @@ class StudyRecord:
             row["seconds"] = row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0
             row["outcome"] = _outcome(row, self.bound, row["number"] in eligible_numbers)
             row["noun"], row["label"] = self.sought.noun, self.sought.reword(row["outcome"])
+            row["reached"] = None if row["accuracy"] is None else self.sought.text(row["accuracy"])
         return found
 
     @cached_property

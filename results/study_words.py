@@ -7,7 +7,6 @@ from typing import Any
 
 from results import no_winner
 from results.analysis.forecast import used_text
-from results.analysis.posterior import interval_text
 from results.db.tables import RUN_BY_RUN
 from results.format import mean_text, percent, stops_text, trust_text
 from results.metrics import METRICS, limits_of
@@ -50,7 +49,7 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
         return f"Goal: the most accurate variant of {subject}."
     if study.study["kind"] not in RUN_BY_RUN:
         space = question.get("searched", "hyperparameters")
-        return f"Goal: the highest {study.sought.noun} of {subject}, over the search space {space}."
+        return f"Goal: the {study.sought.goal} of {subject}, over the search space {space}."
     if study.study["kind"] == "training":
         (pair,) = question["pairs"]
         return f"The final training of {pair}."
@@ -100,7 +99,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
         if training.get("train_images") is not None
         else ""
     )
-    if "config_as" in study.study["question"]:
+    if study.is_script:
         images = f" by the script `{study.study['question']['trainer']}`"
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
@@ -147,18 +146,19 @@ def _compared(study: StudyRecord, best: Row) -> str:
 
 def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
     known = next((n for n in study.networks if n.trial == best["number"] and n.is_replicated), None)
-    images = "validation"
+    sought, images = study.sought, "validation"
+    validation = "" if sought.is_number else "validation "  # a script says what its number is of
     if model is not None and model["accuracy_low"] is not None:
         images, mean = measured_accuracy(model["val_accuracy"], model["test_accuracy"])
         low, high, trainings = (model[name] for name in ("accuracy_low", "accuracy_high", "trainings"))
     elif known is not None:
         mean, (low, high), trainings = known.belief.mean, known.belief.interval(), known.belief.trainings
     else:
-        known_as = f"a validation {study.sought.noun} of {percent(best['accuracy'])}"
+        known_as = f"a {validation}{sought.noun} of {sought.text(best['accuracy'])}"
         return f"The training that selected it had {known_as}."
     return (
-        f"Its {images} {study.sought.noun} is {percent(mean)} {interval_text(low, high)} (95% interval, n "
-        f"{trainings})."
+        f"Its {validation and f'{images} '}{sought.noun} is {sought.text(mean)} "
+        f"{sought.interval_text(low, high)} (95% interval, n {trainings})."
     )
 
 

@@ -34,7 +34,7 @@ from results.format import (
 )
 from results.metrics import METRICS, Metric, limits_of
 from results.packages import pandas as pd
-from results.scores import ACCURACY, Score, score_of, sought_score, sought_value
+from results.scores import ACCURACY, Score, row_score, score_of, sought_score, sought_value
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -53,7 +53,9 @@ def studies_table(rows: list[dict[str, Any]]) -> Table:
             "left": time_left,
             **_saving_column(rows),
             "best MACs": lambda row: millions(row["best_macs"]),
-            "best acc": lambda row: percent(row["best_mean_accuracy"]),
+            _head(rows, "best acc", "best score"): lambda row: sought_score(row["question"]).text(
+                row["best_mean_accuracy"]
+            ),
             **_metric_column(rows),
             "updated": lambda row: moment(row["updated_at"]),
         },
@@ -90,12 +92,11 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         "test acc": lambda row: percent(row["test_accuracy"]),
     }
     searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
-    asked, sought = (
-        {study["minimise"], *limits_of(study["question"])} - {None},
-        sought_score(study["question"]),
-    )
+    asked = METRICS.keys() & {study["minimise"], *limits_of(study["question"])}
+    sought = sought_score(study["question"])
     known = set(eligible(frame, study)["number"])
-    is_sized = study["minimise"] or study["kind"] == "nas" or any(METRICS[n].known == "after" for n in asked)
+    is_sized = asked & {study["minimise"]} or study["kind"] == "nas"
+    is_sized = is_sized or any(METRICS[name].known == "after" for name in asked)
     starts = (row for row in plain_rows(frame) if _has_own(row["point"]))
     if first := next(map(_candidate, starts), None):
         searched = {**searched, "change": lambda row: changes(_candidate(row), first)}
@@ -108,11 +109,16 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
             ),
             **(pair if study["kind"] in RUN_BY_RUN else searched),
             **(sizes(frame, asked) if is_sized else {}),
-            ACCURACY.head: lambda row: percent(row["val_accuracy"]),
-            **({} if sought == ACCURACY else {sought.head: lambda row: percent(row["score"])}),
+            **score_columns(sought),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
+
+
+def score_columns(sought: Score) -> Columns:
+    """Return the columns of what trainings reached; where any number is sought, there is no accuracy."""
+    accuracy = {} if sought.is_number else {ACCURACY.head: lambda row: percent(row["val_accuracy"])}
+    return accuracy | ({} if sought == ACCURACY else {sought.head: lambda row: sought.text(row["score"])})
 
 
 def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
@@ -126,6 +132,7 @@ def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
         if metric.column in frame
         and (metric.known == "before" or metric.name in asked)
         and (metric.is_count or frame[metric.column].notna().any())
+        and (frame.empty or frame[metric.column].fillna(0).any())  # a script tells none
     }
 
 
@@ -136,8 +143,13 @@ def _metric_column(frame: pd.DataFrame | list[dict[str, Any]]) -> Columns:
     return {"metric": lambda row: score_of(row["metric"]).noun}
 
 
+def _head(frame: pd.DataFrame | list[dict[str, Any]], of_shares: str, of_any: str) -> str:
+    """Return the name of the column of scores, some of which may be any number."""
+    return of_shares if all(row["is_share"] for row in plain_rows(frame)) else of_any
+
+
 def _metric(metric: Metric, row: Row) -> str:
-    return metric_text(metric, row[metric.column])
+    return metric_text(metric, row[metric.column] or None)
 
 
 def _candidate(row: Row) -> dict[str, Any]:
@@ -197,7 +209,7 @@ def best_table(frame: pd.DataFrame) -> Table:
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
             **sizes(frame, set(frame["minimise"])),
-            "val acc": lambda row: percent(row["mean_accuracy"]),
+            _head(frame, "val acc", "score"): lambda row: row_score(row).text(row["mean_accuracy"]),
             **_metric_column(frame),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or row["status"] or "provisional",
@@ -211,8 +223,10 @@ def choice(trial: Row) -> str:
     scaled = [name for name in _SCALE if trial[name] is not None and trial[name] != 1]
     given = [*scaled, *(name for name in _HYPERPARAMETERS if trial[name] is not None)]
     named = [f"{_SHORT.get(name, name)} {plain(name)(trial)}" for name in given]
+    own = {k: v for k, v in trial["config"]["hyperparameters"].items() if k not in _HYPERPARAMETERS}
     others = settings({"architecture": None, "ingredients": None, **trial["config"]})
-    return ", ".join([trial["model"] or "-", *named, *([] if others == "-" else [others])])
+    more = [text for text in (changes(own, None), others) if text != "-"]
+    return ", ".join([trial["model"] or "-", *named, *more])
 
 
 def models_table(frame: pd.DataFrame) -> Table:
@@ -230,10 +244,10 @@ def models_table(frame: pd.DataFrame) -> Table:
             **{_SHORT.get(name, name): plain(name) for name in _SCALE},
             **told,
             **sizes(frame),
-            "val acc": lambda row: percent(row["val_accuracy"]),
+            _head(frame, "val acc", "score"): lambda row: row_score(row).text(row["val_accuracy"]),
             **({"test acc": tested} if frame["test_accuracy"].notna().any() else {}),
             **_metric_column(frame),
-            "95% interval": interval,
+            "95% interval": lambda row: interval(row, row_score(row)),
             "n": plain("trainings"),
             "status": lambda row: row["status"],
             "probability": lambda row: percent(row["probability"], 1),

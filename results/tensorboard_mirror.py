@@ -72,7 +72,7 @@ def _events(trial: Row, curves: Mapping[int, list[Row]], study: Row) -> Iterator
     yield Event(wall_time=began, file_version="brain.Event:2")
     yield Event(wall_time=began, summary=_begin(trial, began))
     sought = sought_score(study["question"])
-    tags = {**_CURVES, sought.column: f"validation/{sought.noun}"}
+    tags = {**_CURVES, sought.column: f"{'script' if sought.is_number else 'validation'}/{sought.noun}"}
     for place, measured in enumerate(curves.get(trial["number"], []), start=1):
         step = measured["step"] if measured["step"] is not None else place
         at = began + (measured["elapsed_seconds"] or 0.0)

@@ -62,8 +62,8 @@ def load(name: str, most_parameters: int | None = None) -> Named:
     if is_path(name):
         if most_parameters is not None:
             raise ValueError("the space has networks of one size only; omit the parameter limit")
-        stem, space, start, checksum = read(name)
-        return Named(stem, space, start, _hyperparameters, is_own=True, checksum=checksum)
+        own = read(name)
+        return Named(own.name, own.space, own.start, _hyperparameters, is_own=True, checksum=own.checksum)
     modules = {each: importlib.import_module(f"{__name__}.{each}") for each in names()}
     known = [each for each, module in modules.items() if hasattr(module, "parts")]
     if name not in known:

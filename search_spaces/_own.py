@@ -7,15 +7,24 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from search_spaces._point import Point, Value
 from search_spaces._variables import Choice
 from search_spaces.space import Space
 
 
-def read(text: str) -> tuple[str, Space, Point, str | None]:
-    """The name, the space, its start, and the checksum of a Python file.
+class OwnSpace(NamedTuple):
+    """A space in a file. checksum: of a Python file; None of TOML, which says all of it"""
+
+    name: str
+    space: Space
+    start: Point
+    checksum: str | None
+
+
+def read(text: str) -> OwnSpace:
+    """The space in a file.
 
     text: `path/to/file.toml`, or `path/to/file.py:function` of a function without arguments. It returns a
         Space, or a Space and a mapping with its start.
@@ -33,7 +42,7 @@ def read(text: str) -> tuple[str, Space, Point, str | None]:
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror}; correct the path") from error
     checksum = hashlib.sha256(content).hexdigest()[:16] if function else None
-    return file.stem, space, point, checksum
+    return OwnSpace(file.stem, space, point, checksum)
 
 
 def is_path(name: str) -> bool:

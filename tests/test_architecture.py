@@ -53,8 +53,8 @@ LAYERS = {
             "format",
             "analysis",
         ),
-        *("db", "metrics", "terminal", "packages", "errors", "layers"),
-        *("scores", "file_names"),
+        *("db", "terminal", "packages", "errors", "layers"),
+        *("scores", "metrics", "file_names"),
     ),
 }
 NAME_WORDS = 4

@@ -1,11 +1,12 @@
 """A trainer made of any training script: it speaks the protocol (docs/trainer-protocol.md) in its place.
 
-    python -P -m trainer.script --config-as words --score accuracy --folder . \\
-        -- python train.py --end train --config F
+    python -P -m trainer.script --config-as words --score accuracy --folder . --script "python train.py" \\
+        train --config F
 
 The script gets its settings as `--name=value` words, as a JSON file (its last word) or as environment
 variables. Every line of its output that is a JSON object with the score is a measurement, and the last one
-is the result. The script is stopped when its budget is spent. docs/scripts.md is for its authors.
+is the result. Of very many lines not all are passed on. The script is stopped when its budget is spent.
+docs/scripts.md is for its authors.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import math
 import os
 import platform
 import queue
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +33,14 @@ from trainer.errors import DeviceLost, Diverged, InvalidConfig, OutOfMemory, Too
 from trainer.protocol import TRIAL
 
 WAYS = ("words", "file", "environment")
-END = "--end"  # of the script's words
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 SETTINGS = "settings.json"  # the file that `--config-as file` writes, beside trial.json
-_STOPPED = 128 + signal.SIGTERM
 _SILENT_SECONDS = 1.0  # after its end, when a process that it left may still hold its output open
 _KEPT = ("train_loss", "val_loss", "learning_rate")  # besides the score, of a line
+_PASSED_ON = (
+    500  # lines, while all of them are; from twice as many on every second, of four times every fourth
+)
+_LARGEST = 1e300  # of numbers: beyond it sums of a few may be infinite
 _MEANT_OTHERWISE = {error.exit_code for error in (Diverged, OutOfMemory, TooShort, DeviceLost)}
 
 
@@ -44,33 +49,45 @@ class Script:
     """A command, how it gets its settings, and the name of the number that it is searched for.
 
     folder: where it runs; a machine that does not have it takes the trial's
+    is_share: whether the score must be in [0, 1], and not any number
     """
 
     words: Sequence[str]
     config_as: str
     score: str
     folder: Path
+    is_share: bool = True
 
     @property
     def field(self) -> str:
         """What the protocol calls the score."""
-        return f"val_{self.score}"
+        return f"val_{self.score}" if self.is_share else "score"
+
+    @property
+    def named(self) -> str:
+        """What a line of the script calls it, of a share first of all."""
+        return self.field if self.is_share else self.score
 
     def score_in(self, told: Mapping[str, Any]) -> float | None:
-        """The score in a line of the script, under its own name or the protocol's; None if it has none.
+        """The score in a line of the script, a share also under its own name; None if it has none.
 
-        Raises Diverged for one that is not finite, and InvalidConfig for another that is not in [0, 1].
+        Raises Diverged for one that is not finite, and InvalidConfig for another that cannot be sought.
         """
-        value = told.get(self.field, told.get(self.score))
+        value = told.get(self.named, told.get(self.score))
         if value is None:
             return None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and not math.isfinite(value):
-            raise Diverged(f"the script reports {self.score} {value}")
-        if not is_number or not 0 <= value <= 1:
+        if is_number and not abs(value) <= _LARGEST:
+            raise Diverged(f"the script reports {self.score} {str(value)[:40]}")
+        if not is_number and not self.is_share:
+            raise InvalidConfig(
+                f"the script reports {self.score} {value!r:.40}, which is not a number; print one, without "
+                "quotes"
+            )
+        if self.is_share and not (is_number and 0 <= value <= 1):
             raise InvalidConfig(
                 f"the script reports {self.score} {value!r}, which is not a share in [0, 1]; report one, "
-                "such as an accuracy (1 - e for an error rate e)"
+                f"or search it as any number (--minimise {self.score} or --maximise {self.score})"
             )
         return float(value)
 
@@ -114,14 +131,16 @@ class Script:
 
 def main(arguments: Sequence[str]) -> int:
     """Answer one command of the protocol; return the exit code."""
-    begin, end = arguments.index("--"), len(arguments) - 1 - arguments[::-1].index(END)
     parser = argparse.ArgumentParser(prog="trainer.script")
     parser.add_argument("--config-as", choices=WAYS, required=True)
     parser.add_argument("--score", required=True)
+    parser.add_argument("--any-number", action="store_true")
     parser.add_argument("--folder", type=Path, required=True)
-    own = parser.parse_args(arguments[:begin])
-    script = Script(arguments[begin + 1 : end], own.config_as, own.score, own.folder)
-    match arguments[end + 1 :]:
+    parser.add_argument("--script", type=shlex.split, required=True)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    own = parser.parse_args(arguments)
+    script = Script(own.script, own.config_as, own.score, own.folder, is_share=not own.any_number)
+    match own.command:
         case ["describe", *_]:
             for line in sys.stdin:
                 _emit("model", **_describe(script, json.loads(line)))
@@ -160,7 +179,7 @@ def _train(script: Script, path: Path) -> int:
     host = {"host": platform.node(), "device": config.get("device", "auto")}
     _emit("machine", **host, versions=versions)
     run = _Run(script, config)
-    signal.signal(signal.SIGTERM, lambda *_: run.stop(_STOPPED))
+    signal.signal(signal.SIGTERM, lambda *_: run.stop(_Stop.ASKED))
     try:
         return run.to_end(path)
     except TrialError as error:
@@ -168,18 +187,24 @@ def _train(script: Script, path: Path) -> int:
         return error.exit_code
 
 
+class _Stop(Enum):
+    """Why a script was stopped: its budget was spent, or the trial got SIGTERM."""
+
+    BUDGET, ASKED = "budget", "asked"
+
+
 @dataclass
 class _Run:
     """One run of the script.
 
-    ended_by: the exit code that it was stopped for; 0 at the budget's end; None: it was not stopped
+    stop_reason: None: it was not stopped
     stopped_after: seconds; last: what it reported last; lines: that had a score
     complaint: the last line of its standard error
     """
 
     script: Script
     config: Mapping[str, Any]
-    ended_by: int | None = None
+    stop_reason: _Stop | None = None
     stopped_after: float | None = None
     process: "subprocess.Popen[str] | None" = None
     last: dict[str, Any] = field(default_factory=dict)
@@ -212,7 +237,7 @@ class _Run:
             ) from error
         errors = threading.Thread(target=self._copy_errors, args=(self.process.stderr,), daemon=True)
         errors.start()
-        timer = threading.Timer(seconds, self.stop, [0]) if seconds else None
+        timer = threading.Timer(seconds, self.stop, [_Stop.BUDGET]) if seconds else None
         if timer:
             timer.start()
         try:
@@ -226,10 +251,10 @@ class _Run:
             errors.join(_SILENT_SECONDS)
         return self._end(code, seconds)
 
-    def stop(self, code: int) -> None:
+    def stop(self, why: _Stop) -> None:
         """End the script: politely, and by force after a grace period."""
-        if self.ended_by is None:
-            self.ended_by, self.stopped_after = code, time.monotonic() - self.began
+        if self.stop_reason is None:
+            self.stop_reason, self.stopped_after = why, time.monotonic() - self.began
         self._signal(signal.SIGTERM)
         killer = threading.Timer(GRACE_SECONDS, self._signal, [signal.SIGKILL])
         killer.daemon = True
@@ -298,21 +323,22 @@ class _Run:
         where |= {name: told[name] for name in where if isinstance(told.get(name), int | float)}
         numbers = {name: told.get(name) for name in _KEPT}  # no other, whose name may mean something to us
         self.last = {**numbers, **where, "progress": progress, "val_accuracy": None, self.script.field: score}
-        _emit("epoch", **self.last, elapsed_seconds=elapsed)
+        if self.lines % (1 << max(0, (self.lines // _PASSED_ON).bit_length() - 1)) == 0:
+            _emit("epoch", **self.last, elapsed_seconds=elapsed)
 
     def _end(self, code: int, seconds: float | None) -> int:
         """Report the result, if there is one; return the exit code."""
         elapsed = time.monotonic() - self.began
         trained = elapsed if self.stopped_after is None else self.stopped_after
-        if self.ended_by == _STOPPED:
-            return _STOPPED
-        if code != 0 and self.ended_by is None:
+        if self.stop_reason is _Stop.ASKED:
+            return 128 + signal.SIGTERM
+        if code != 0 and self.stop_reason is None:
             why = self.complaint or f"the script ended with exit code {code}"
             _emit("error", reason="crashed", message=why)
             return 1 if code in _MEANT_OTHERWISE else code if code > 0 else 128 - code
         if not self.last:
-            lacks = f'a line like {{"{self.script.field}": 0.91}} on its output (docs/scripts.md)'
-            if self.ended_by == 0:
+            lacks = f'a line like {{"{self.script.named}": 0.91}} on its output (docs/scripts.md)'
+            if self.stop_reason is _Stop.BUDGET:
                 raise TooShort(f"the script was stopped at its budget of {seconds:g} s, before {lacks}")
             print(f"the script ended without {lacks}", file=sys.stderr)  # noqa: T201
             return 1
@@ -320,7 +346,7 @@ class _Run:
         over = {} if seconds is None else {"overshoot_seconds": trained - seconds}
         times = {"train_seconds": trained, "wall_seconds": elapsed, **over}
         _emit("final", **{**self.last, "steps": steps, "total_steps": steps, **times})
-        if self.ended_by == 0:
+        if self.stop_reason is _Stop.BUDGET:
             _emit("warning", message=f"the script was stopped at its budget of {seconds:g} s")
         return 0
 

@@ -5,14 +5,16 @@ A candidate with many variables is shown by the values in which it differs from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.spec.formulation import sought_value
 from orchestrator.spec.objective import Objective, amount_of, default_objective
-from results.analysis.posterior import Posterior, interval_text
+from results.analysis.posterior import Posterior
 from results.db.tables import Trial
 from results.format import shown_point
+from results.scores import ACCURACY, Score
 
 _FEW = 6  # variables of a candidate that is shown in full
 FEWEST_MACS = default_objective("nas")
@@ -54,7 +56,9 @@ def result_text(row: Trial, start: PointValues | None = None, aim: Objective = F
     point = point_text(row.point, row.config, start)
     if row.state == "completed":
         size = "" if row.macs is None else f"{aim.told.text(amount_of(row, aim.told))}, "  # of no script
-        return f"{point}: {size}{aim.sought.noun} {accuracy_text(shown_accuracy(row))}{_said(row)}"
+        return (
+            f"{point}: {size}{aim.sought.noun} {accuracy_text(shown_accuracy(row), aim.sought)}{_said(row)}"
+        )
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":
@@ -80,8 +84,8 @@ def best_text(row: Trial, start: PointValues | None = None, aim: Objective = FEW
     return f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {found}"
 
 
-def accuracy_text(accuracy: float | None) -> str:
-    return "" if accuracy is None else f"{100 * accuracy:.2f}%"
+def accuracy_text(accuracy: float | None, sought: Score = ACCURACY) -> str:
+    return "" if accuracy is None else sought.text(accuracy)
 
 
 def shown_accuracy(row: Trial) -> float | None:
@@ -90,12 +94,14 @@ def shown_accuracy(row: Trial) -> float | None:
     return row.test_accuracy if reached is None else reached
 
 
-def belief_text(belief: Posterior, probability: float | None) -> str:
+def belief_text(belief: Posterior, probability: float | None, sought: Score = ACCURACY) -> str:
     """Return an accuracy with its 95% interval and number of trainings: `14.43% [11.31, 17.55] (n 3)`.
 
     `probability`: of reaching the required accuracy; None leaves it out.
     """
-    known = f"{accuracy_text(belief.mean)} {interval_text(*belief.interval())} (n {belief.trainings})"
+    low, high = belief.interval()
+    interval = "" if math.isnan(low) else f"{sought.interval_text(low, high)} "  # of one number there is none
+    known = f"{sought.text(belief.mean)} {interval}(n {belief.trainings})"
     if probability is None:
         return known
     return f"{known}, {100 * probability:.1f}% likely to reach the required accuracy"

@@ -49,7 +49,7 @@ class JsonProgress(ConsoleProgress):
             "message": row.message,
             "verdict": row.verdict,
             size.name: amount_of(row, size),
-            self._aim.sought.name: shown_accuracy(row),
+            self._aim.sought.key: shown_accuracy(row),
             "seconds": row.wall_seconds,
             "folder": row.folder,
         }

@@ -226,6 +226,8 @@ class LiveProgress(ConsoleProgress):
         table = Table(expand=False)
         size, score = self._aim.told.unit, self._aim.sought.noun
         names = ["trial", "purpose", "candidate", size, score, "seconds", "state"]
+        is_sized = not rows or any(cells[names.index(size)] for cells, _ in rows)  # a script tells no sizes
+        left_out = [*left_out, *([] if is_sized else [size])]
         columns = [position for position, name in enumerate(names) if name not in left_out]
         for position in columns:
             name = names[position]
@@ -253,7 +255,7 @@ def _row_cells(row: Trial, shown: Callable[[Trial], str], aim: Objective) -> lis
         _purpose(row),
         shown(row),
         aim.told.number(amount_of(row, aim.told)),
-        accuracy_text(shown_accuracy(row)),
+        accuracy_text(shown_accuracy(row), aim.sought),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
@@ -264,8 +266,8 @@ def _running_cells(trial: RunningTrial, shown: Callable[[Trial], str], aim: Obje
         str(trial.row.number),
         _purpose(trial.row),
         shown(trial.row),
-        aim.told.number(amount_of(trial.request.description, aim.told)),
-        accuracy_text(trial.latest_epoch.get(aim.sought.field)),
+        aim.told.number(amount_of(trial.request.description, aim.told) or None),
+        accuracy_text(trial.latest_epoch.get(aim.sought.field), aim.sought),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",
     ]

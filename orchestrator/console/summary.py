@@ -26,12 +26,12 @@ from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
 from results import file_names, terminal
-from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
 from results.format import mean_text, quantity, stops_text, trust_text
 from results.metrics import METRICS
+from results.scores import ACCURACY, Score, sought_score
 from results.weights import first_with_weights
 from search_spaces import scaling
 
@@ -83,7 +83,8 @@ def network_lines(spec: StudySpec) -> Iterator[str]:
     base = spec.base
     if base.is_script:
         yield f"script: {spec.request.trainer}, with its settings as {spec.request.script_config}"
-        yield f"  its validation noise is taken as that of {spec.training.validation_images} images"
+        if not spec.aim.sought.is_number:
+            yield f"  its validation noise is taken as that of {spec.training.validation_images} images"
         yield from spec.notes
         return
     yield f"network: {spec.subject.origin}"
@@ -179,7 +180,7 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
         _tell_front(console, spec, [model.name for model in models])
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
-        known = known_accuracies(rows, winner, models[0])
+        known = known_accuracies(rows, winner, models[0], spec.aim.sought)
         if console.is_terminal and spec.aim.minimise:
             means = {number: mean for number, (mean, _) in known.items()}
             plot = size_plot(rows, spec.aim, means, study.min_accuracy, winner.number, console.width)
@@ -313,7 +314,7 @@ def _comparison(
     rows = [("trial", *(str(row.number) for row in shown.values()))]
     rows += [(size.unit, *(size.number(amount_of(row, size)) for row in shown.values())) for size in sizes]
     reached = [known.get(row.number, (None, 0)) for row in shown.values()]
-    rows.append((aim.sought.noun, *(accuracy_text(mean) for mean, _ in reached)))
+    rows.append((aim.sought.noun, *(accuracy_text(mean, aim.sought) for mean, _ in reached)))
     rows.append(("trainings", *(str(trainings) for _, trainings in reached)))
     table = Table(title=f"result of {study.name}", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for place, name in enumerate(("", *shown)):
@@ -324,7 +325,9 @@ def _comparison(
     return table
 
 
-def known_accuracies(rows: Sequence[Trial], winner: Trial, model: Model) -> dict[int, tuple[float, int]]:
+def known_accuracies(
+    rows: Sequence[Trial], winner: Trial, model: Model, sought: Score = ACCURACY
+) -> dict[int, tuple[float, int]]:
     """Return the accuracy of each network trained to the end, and from how many trainings it is known.
 
     The key is the number of its first trial. It is the mean of its repeats, of which a failed one counts 0,
@@ -336,6 +339,8 @@ def known_accuracies(rows: Sequence[Trial], winner: Trial, model: Model) -> dict
         if row.purpose == "baseline" and row.state == "completed":
             repeats.setdefault(base, []).append(accuracy(row))
         elif row.of_trial_number is not None and is_training(row):
+            if sought.is_number and row.state != "completed":
+                continue  # of a number a failed repeat is none
             repeats.setdefault(row.of_trial_number, []).append(accuracy(row))
     known = {number: (fmean(again), len(again)) for number, again in repeats.items()}
     for row in rows:
@@ -351,9 +356,10 @@ def _trust_text(model: Model, study: Study) -> str:
     """Return the interval of the winner's accuracy and how likely its claim is, if they are known."""
     if model.accuracy_low is None or model.accuracy_high is None:
         return ""
-    interval = interval_text(model.accuracy_low, model.accuracy_high)
+    sought = sought_score(study.question)
+    interval = sought.interval_text(model.accuracy_low, model.accuracy_high)
     trust = trust_text(vars(model), study.question, study.minimise)
-    return f": {accuracy_text(model.val_accuracy)} {interval}{f'; {trust}' if trust else ''}"
+    return f": {sought.text(model.val_accuracy)} {interval}{f'; {trust}' if trust else ''}"
 
 
 def say_stopped(console: Console) -> None:

@@ -101,9 +101,9 @@ class TrialHistory:
             if row.number < before and self._is_trained(row)
         )
 
-    def repeat_accuracies(self, of: Trial, before: int) -> list[float]:
-        """Return the accuracies of these repeats, 0 for one that failed."""
-        return [accuracy(row) for row in self.repeats(of, before)]
+    def repeat_merits(self, of: Trial, before: int) -> list[float]:
+        """Return what these repeats are ranked by: their accuracies, 0 for one that failed, or numbers."""
+        return [self._formulation.merit(row) for row in self.repeats(of, before)]
 
     def _index(self, row: Trial) -> None:
         if row.purpose == "search":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import hypot
+from math import hypot, inf
 from statistics import fmean
 from typing import Any
 
@@ -20,9 +20,9 @@ from orchestrator.search.confirmation import Winner
 from orchestrator.search.context import SearchContext
 from orchestrator.spec.formulation import accuracy
 from orchestrator.trial.outcome import count_spent, is_open
-from results.analysis.difference import UNKNOWN, compare
+from results.analysis.difference import UNKNOWN, compare, compare_numbers
 from results.analysis.pareto import find_front
-from results.analysis.posterior import Posterior, believe, noisier, spread, students
+from results.analysis.posterior import Posterior, believe, believe_number, noisier, spread, students
 from results.db.tables import Trial
 from results.format import trust_text
 
@@ -44,7 +44,7 @@ def select_winner(search: SearchContext, end: int) -> Winner | None:
     winner = final.winner()
     if winner and winner.belief:
         trust = trust_text(winner.columns(), search.study.question, None)
-        known = belief_text(winner.belief, None)
+        known = belief_text(winner.belief, None, search.sought)
         search.reporter.note(
             f"trial {winner.trial.number} {winner.status}: {known}{f'; {trust}' if trust else ''}"
         )
@@ -109,10 +109,11 @@ class FinalSelection:
 
     @property
     def entrants(self) -> list[Trial]:
-        """The first round: the start, if it was trained, and the most accurate others."""
+        """The first round: the start, if it was trained, and the best others."""
         rows, passed = self.search.history.rows.values(), self.search.formulation.passed
         trained = [row for row in rows if row.number < self.end and passed(row)]
-        trained.sort(key=lambda row: (not self._is_start(row), -accuracy(row), row.number))
+        merit = self.search.formulation.merit
+        trained.sort(key=lambda row: (not self._is_start(row), -merit(row), row.number))
         return trained[: self.sizes[0]] if self.sizes else []
 
     def next_round(self, before: int) -> list[tuple[Trial, int]]:
@@ -132,19 +133,28 @@ class FinalSelection:
         for replicate, rivals in self._rounds(end):
             if all(len(self._trained(row, end)) >= replicate for row in rivals):
                 field = rivals
-        if not field:
+        means = {row.number: fmean(self._trained(row, end)) for row in field}
+        if not field or max(means.values()) == -inf:  # a repeat of each failed
             best = self.search.history.best
             return Winner(best, "provisional", None) if best else None
-        images, overlap = self.search.noise_images, self.search.settings.overlap
-        within = spread([one for one in self._trained(row, end) if one] for row in self.entrants)
-        trained = {row.number: self._trained(row, end) for row in field}
-        beliefs = {n: believe(t, within.noise(fmean(t), images), overlap) for n, t in trained.items()}
-        best = max(field, key=lambda row: (beliefs[row.number].mean, -row.number))
+        best = max(field, key=lambda row: (means[row.number], -row.number))
+        belief = self._believe(best, end)
         if self._is_start(best):
-            return Winner(best, "confirmed", beliefs[best.number])
-        chance, known = self._compare_with_start(best, field[0], beliefs)
+            return Winner(best, "confirmed", belief)
+        is_number = self.search.sought.is_number
+        tell_lead = self._compare_numbers if is_number else self._compare_with_start
+        chance, known = tell_lead(best, field[0], end)
         is_true = chance is not None and chance >= self._needed
-        return Winner(best, "confirmed" if is_true else "provisional", beliefs[best.number], chance, known)
+        return Winner(best, "confirmed" if is_true else "provisional", belief, chance, known)
+
+    def _believe(self, row: Trial, end: int) -> Posterior:
+        """Return the posterior of a network's accuracy, with the noise of all repeats, or of a number."""
+        if self.search.sought.is_number:
+            return believe_number(list(self.search.history.trainings()[row.number].values()))
+        trained = self._trained(row, end)
+        within = spread([one for one in self._trained(row, end) if one] for row in self.entrants)
+        noise = within.noise(fmean(trained), self.search.noise_images)
+        return believe(trained, noise, self.search.settings.overlap)
 
     def _rounds(self, before: int) -> Iterator[tuple[int, list[Trial]]]:
         """Yield the number and the networks of each round, up to the first incomplete one."""
@@ -163,13 +173,13 @@ class FinalSelection:
         return ranked[:size]
 
     def _trained(self, row: Trial, before: int) -> list[float]:
-        return self.search.history.repeat_accuracies(row, before)
+        return self.search.history.repeat_merits(row, before)
 
     def _is_start(self, row: Trial) -> bool:
         return row.point == dict(self.search.formulation.start)
 
     def _compare_with_start(
-        self, best: Trial, first: Trial, beliefs: Mapping[int, Posterior]
+        self, best: Trial, first: Trial, end: int
     ) -> tuple[float | None, Mapping[str, Any]]:
         """Return the probability that `best` is more accurate than the start, and columns on the difference.
 
@@ -177,7 +187,7 @@ class FinalSelection:
         """
         if not self._is_start(first):
             return None, UNKNOWN
-        one, start = beliefs[best.number], beliefs[first.number]
+        one, start = self._believe(best, end), self._believe(first, end)
         if not self.search.settings.is_paired:
             error = hypot(one.standard_error, start.standard_error)
             return students(one.freedom, (one.mean - start.mean) / error), UNKNOWN
@@ -190,6 +200,15 @@ class FinalSelection:
         )
         return found.probability(), found.columns()
 
+    def _compare_numbers(self, best: Trial, first: Trial, end: int) -> tuple[float | None, Mapping[str, Any]]:
+        """Return the same of a script's number: the probability that `best` is better than the start."""
+        trainings = self.search.history.trainings(end)
+        found = compare_numbers(trainings[best.number], trainings.get(first.number, {}))
+        if found is None or not self._is_start(first):
+            return None, UNKNOWN
+        more = found.probability()
+        return 1 - more if self.search.sought.is_lower_better else more, found.columns()
+
 
 def _find_front(search: SearchContext, before: int) -> list[Trial]:
     """Return the Pareto front according to the trials with numbers below `before`, the smallest first."""
@@ -198,7 +217,7 @@ def _find_front(search: SearchContext, before: int) -> list[Trial]:
     for row in rows:
         is_trained = row.purpose == "search" and row.state == "completed"
         if is_trained and search.formulation.holds_after_training(row):
-            repeated = search.history.repeat_accuracies(row, before)
+            repeated = search.history.repeat_merits(row, before)
             found[row.number] = fmean(repeated) if repeated else accuracy(row)
     passed = [row for row in rows if found.get(row.number, -1.0) >= least]
     return find_front(passed, lambda row: (search.formulation.size(row), found[row.number], row.number))
@@ -207,7 +226,7 @@ def _find_front(search: SearchContext, before: int) -> list[Trial]:
 def _next_front_round(search: SearchContext, before: int) -> list[tuple[Trial, int]]:
     """Return the networks on the front with the fewest repeats, each with the number of its next one."""
     members = _find_front(search, before)
-    counted = [(len(search.history.repeat_accuracies(row, before)), row) for row in members]
+    counted = [(len(search.history.repeat_merits(row, before)), row) for row in members]
     due = [(count, row) for count, row in counted if count < search.spec.request.confirm]
     least = min((count for count, _ in due), default=0)
     return [(row, count + 1) for count, row in due if count == least]

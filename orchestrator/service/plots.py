@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ PLOTS: dict[str, Callable[..., go.Figure]] = {
 CURVES = tuple(name for name in PLOTS if name.startswith("curves-"))
 THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items()}
 _KEPT = 64  # plots
+_ESTIMATE = ("mean", "low", "high", "trainings")
 _LATENCY = ("device", "device_name", "batch", "milliseconds")  # of a network, that the page shows
 
 
@@ -133,7 +133,7 @@ def _describe_network(facts: NetworkFacts, runs: Path) -> dict[str, Any]:
         "layers": count_layers(facts.folder) if _is_inside(runs, row) else None,
         **{name: row[name] for name in ("parameters", "macs", "latency_ms")},
         "latencies": [{name: one[name] for name in _LATENCY} for one in facts.latencies],
-        "accuracy": facts.estimate and asdict(facts.estimate),
+        "accuracy": facts.estimate and {name: getattr(facts.estimate, name) for name in _ESTIMATE},
         "kept": kept and kept["number"],
         "files": facts.files if kept is not None and _is_inside(runs, kept) else {},
     }

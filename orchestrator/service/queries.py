@@ -352,7 +352,10 @@ def _describe_metric(metric: Metric) -> Facts:
 
 def _describe_score(score: Score) -> Facts:
     """Return what a page needs to show what is sought in place of the accuracy."""
-    return {"name": score.name, "noun": score.noun, "column": score.column}
+    return {
+        **{name: getattr(score, name) for name in ("name", "noun", "column", "is_own", "is_lower_better")},
+        "is_share": not score.is_number,
+    }
 
 
 _METRICS = [_describe_metric(metric) for metric in METRICS.values()]

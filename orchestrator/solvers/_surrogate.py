@@ -24,6 +24,7 @@ ITERATIONS = 12  # of a fit, which begins from the last one's result
 MARGIN = 0.1  # of the objectives' ranges: how far beyond the front the hypervolume's reference lies
 GROWTH = 1.07  # of the number of points, until the hyperparameters are fitted again
 CLEARLY = 10.0  # by how much the logarithm of a likelihood must be greater
+LARGEST = 1e100  # objectives are scaled beyond it: the squares of such numbers are infinite
 
 
 class Surrogate:
@@ -105,6 +106,8 @@ class Surrogate:
     def _fit_objective(self, points: list[Point], index: int) -> GaussianProcess:
         """Return the process of one objective, or of its logarithm if all values are positive."""
         values = np.array([objectives(self._answers[p])[index] for p in points[-MOST_POINTS:]])
+        largest = float(np.abs(values).max())
+        values = values / largest if largest > LARGEST else values
         name = f"objective {index}" if index else "objective"
         return self._fit(name, points, np.log(values) if values.min() > 0 else values)
 

@@ -41,9 +41,10 @@ class Screened:
 class Formulation:
     """An objective over a space of networks.
 
-    The first objective is the metric to minimise, or else the error (1 - accuracy). With both, the error is
-    the second objective. The constraints are the shortfall of accuracy, if there is a required accuracy, and
-    then for each limit the fraction by which a network exceeds it.
+    The first objective is the metric to minimise, or else the error (1 - accuracy), or a script's number as
+    `Score.loss` has it. With both, the error is the second objective. The constraints are the shortfall of
+    accuracy, if there is a required accuracy, and then for each limit the fraction by which a network exceeds
+    it.
 
     choice: turns a point into the settings of its training
     min_accuracy: the required accuracy, a fraction; None: there is none
@@ -66,11 +67,16 @@ class Formulation:
         constraints = (self.min_accuracy is not None) + len(self.aim.limits)
         return Problem(self.space, self.start, block, constraints, seed, self.aim.objectives)
 
+    def merit(self, trial: Trial) -> float:
+        """Return what trials are ranked by: more is better."""
+        return self.aim.sought.merit(sought_value(trial))
+
     def evaluation(self, network: Network, val_accuracy: float) -> Evaluation:
         """Return what the solver is told of a trained network: a failure if what it asks was not measured."""
         if any(amount_of(network, metric) is None for metric in self.aim.metrics):
             return Evaluation.failure()
-        return self._answer(network, 1.0 - val_accuracy, (self.min_accuracy or 0.0) - val_accuracy)
+        error = self.aim.sought.loss(val_accuracy)
+        return self._answer(network, error, (self.min_accuracy or 0.0) - val_accuracy)
 
     def screened(self, network: Network, incumbent: Trial | None) -> Screened | None:
         """Return the answer to a point that need not be trained, None for one that must be.
@@ -146,7 +152,7 @@ class Formulation:
         is_trained = trial.purpose == "search" and trial.state == "completed"
         # by the model of accuracy one may be likely to reach it whose first training did not
         is_likely = trial.verdict in ("confirmed", "undecided")
-        is_met = is_likely or accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_met = is_likely or self.min_accuracy is None or accuracy(trial) >= self.min_accuracy
         is_accurate = trial.verdict != "rejected" and is_met
         return is_trained and is_accurate and self.holds_after_training(trial)
 
@@ -172,7 +178,7 @@ class Formulation:
         if self.aim.objectives > 1:
             return None
         if self.aim.minimise is None:
-            return max(passed, key=lambda t: (accuracy(t), -t.number), default=None)
+            return max(passed, key=lambda t: (self.merit(t), -t.number), default=None)
         return min(passed, key=self._rank, default=None)
 
     def _rank(self, trial: Trial) -> tuple[float, float, float, int]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from results.metrics import METRICS, Metric, shown_metric
-from results.scores import ACCURACY, Score
+from results.scores import ACCURACY, Score, number_of
 
 if TYPE_CHECKING:
     from orchestrator.trainer_client import NetworkInfo
     from results.db.tables import Trial
 
+_NAME = re.compile(r"[^\W\d][\w./-]*")
 _MOST = 1e18  # MACs or parameters
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
@@ -23,7 +24,8 @@ _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 class Objective:
     """At least one of a metric to minimise and accuracy to maximise. `limits`: the most of each metric.
 
-    sought: the score that stands for the accuracy. It is recorded beside the objective, not in it.
+    sought: the score that stands for the accuracy. It is recorded beside the objective, but a script's own
+        number, also one to minimise, in its place
     """
 
     minimise: str | None = None  # one of METRICS
@@ -56,11 +58,16 @@ class Objective:
         return replace(self, limits={name: merged[name] for name in METRICS if name in merged})
 
     def to_json(self) -> dict[str, Any]:
-        return {"minimise": self.minimise, "maximise": self.maximise, "limits": dict(self.limits)}
+        sought = {"minimise": self.minimise, "maximise": self.maximise}
+        if self.sought.is_number:
+            lower = self.sought.is_lower_better
+            sought = {"minimise": self.sought.name if lower else None}
+            sought["maximise"] = None if lower else self.sought.name
+        return {**sought, "limits": dict(self.limits)}
 
     def __str__(self) -> str:
         goals = [METRICS[self.minimise].goal] if self.minimise else []
-        goals += [f"highest {self.sought.noun}"] if self.maximise else []
+        goals += [self.sought.goal] if self.maximise else []
         front = "Pareto front of " if len(goals) > 1 else ""
         under = [f"at most {METRICS[name].text(most)}" for name, most in self.limits.items()]
         return ", ".join([front + " and ".join(goals), *under])
@@ -72,19 +79,34 @@ def default_objective(kind: str) -> Objective:
 
 
 def parse_objective(
-    kind: str, minimise: str | None, maximise: str | None, most: Mapping[str, str | float | None]
+    kind: str,
+    minimise: str | None,
+    maximise: str | None,
+    most: Mapping[str, str | float | None],
+    is_script: bool = False,
 ) -> Objective:
     """Return the objective that the options of a search of `kind` give; raise ValueError.
 
     most: the limit of each size, as the user wrote it; None: no limit
+    is_script: whether a script is searched over, so that its own numbers may be sought
     """
+    limits = {name: _limit(name, written) for name, written in most.items() if written is not None}
+    number = number_of(minimise, maximise) if is_script else None
+    if number is not None:
+        if minimise is not None and maximise is not None:
+            raise ValueError(
+                f"--minimise {minimise} and --maximise {maximise}: a number of a script's own is sought "
+                "alone; omit one of them"
+            )
+        if not _NAME.fullmatch(number.name):
+            raise ValueError(f"{number.name!r} cannot be a number's name; use letters, digits, _ . / and -")
+        return Objective(None, ACCURACY.name, limits, number)
     if minimise not in (None, *METRICS):
         raise ValueError(f"--minimise {minimise} is unknown; give one of {', '.join(METRICS)}")
     if maximise not in (None, "accuracy"):
         raise ValueError(
             f"--maximise {maximise} is unknown; give accuracy (--metric says which score that is), or omit it"
         )
-    limits = {name: _limit(name, written) for name, written in most.items() if written is not None}
     if minimise is None and maximise is None:
         return replace(default_objective(kind), limits=limits)
     return Objective(minimise, maximise, limits)

@@ -80,7 +80,8 @@ class Evaluation:
 class Training:
     """One training of a point's network: with the images and the seed of a replicate.
 
-    score: the accuracy, a fraction, or what is sought in its place; None if it failed
+    score: the accuracy, a fraction, or what is sought in its place; the negative of a number to minimise, so
+        that more is better; None if it failed
     """
 
     point: Point

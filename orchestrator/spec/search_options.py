@@ -31,6 +31,8 @@ _NOT_OF_SCRIPTS = {
     *("optimizer", "learning_rate", "weight_decay", "batch_size", "base_depth", "base_width"),
     *("base_resolution", "data_folder", "keep_weights", "demo"),
 }
+# options about scores in [0, 1]
+_OF_SHARES = {"metric", "validation_images", "pruner", "early_stop", "audit"}
 _search, _training, _results = (
     partial(option, panel) for panel in ("The search", "Each training", "The results")
 )
@@ -73,9 +75,12 @@ class SearchOptions(LimitOptions):
     subject_option: ClassVar[str]  # that names the network to start from
     demo_of_0_1: ClassVar[Mapping[str, Any]]  # the presets in which the demo of version 0.1 differs
 
-    minimise: str | None = _search(f"What to minimise: {', '.join(METRICS)}.", suggest=METRICS)
+    minimise: str | None = _search(
+        f"What to minimise: {', '.join(METRICS)}, or any number that a script reports.", suggest=METRICS
+    )
     maximise: str | None = _search(
-        "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
+        "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front. Of a "
+        "script also any number that it reports.",
         suggest=("accuracy",),
     )
     metric: Annotated[str, AfterValidator(_check_metric)] = _search(
@@ -181,10 +186,10 @@ class SearchOptions(LimitOptions):
         """The objective, with the limits that the user gave. Raise BadOption."""
         amounts = {metric.name: getattr(self, metric.field) for metric in METRICS.values()}
         try:
-            found = parse_objective(self.kind, self.minimise, self.maximise, amounts)
+            found = parse_objective(self.kind, self.minimise, self.maximise, amounts, self.is_script)
         except ValueError as error:
             raise BadOption(str(error)) from error
-        return replace(found, sought=score_of(self.metric))
+        return found if found.sought.is_number else replace(found, sought=score_of(self.metric))
 
     @property
     def latency_words(self) -> tuple[str, ...]:
@@ -214,8 +219,9 @@ class SearchOptions(LimitOptions):
                 f"--tolerance {self.tolerance} needs a measured baseline; omit it with --min-accuracy"
             )
         if bound is not None and self.aim.minimise is None:
-            remedy = "omit it, or add --minimise macs"
-            raise BadOption(f"--min-accuracy {bound} has no effect with --maximise accuracy alone; {remedy}")
+            goal = f"the goal '{self.aim}'" if self.aim.sought.is_number else "--maximise accuracy alone"
+            remedy = "omit it" if self.aim.sought.is_number else "omit it, or add --minimise macs"
+            raise BadOption(f"--min-accuracy {bound} has no effect with {goal}; {remedy}")
         for name in ("pruner", "solver"):
             value, known = getattr(self, name), self.option(name).choices
             check(value in (None, *known), f"--{name} {value} is unknown; give {one_of(known)}")
@@ -373,8 +379,10 @@ class HpoOptions(SearchOptions):
         command = super().trainer_command
         if not self.is_script:
             return command
-        own = ("--config-as", self.config_as, "--score", self.metric, "--folder", os.getcwd())
-        return (*SCRIPT_TRAINER, *own, "--", *command, "--end")
+        sought = self.aim.sought
+        score = (f"--score={sought.name}", *(["--any-number"] if sought.is_number else []))
+        own = ("--config-as", self.config_as, *score, "--folder", os.getcwd())
+        return (*SCRIPT_TRAINER, *own, f"--script={shlex.join(command)}")
 
     @model_validator(mode="after")
     def _check_script(self) -> Self:
@@ -388,7 +396,8 @@ class HpoOptions(SearchOptions):
             )
             check(
                 not known,
-                f"a script does not tell its {' and '.join(known)}; omit what limits or minimises it",
+                f"a script does not tell its {' and '.join(known)}; omit what limits or minimises it, or "
+                "report a number of its own under another name",
             )
         return self
 
@@ -397,6 +406,10 @@ class HpoOptions(SearchOptions):
         if self.is_script:
             for name in _NOT_OF_SCRIPTS & set(given):
                 yield f"{self.flag(name)} has no effect with a script, which has its own rules; omit it"
+            is_off = {"pruner": self.pruner == "none", "early_stop": self.early_stop in (None, 0)}
+            for name in _OF_SHARES & {name for name in given if not is_off.get(name)}:
+                if self.aim.sought.is_number:
+                    yield f"{self.flag(name)} is about a share in [0, 1], not '{self.aim}'; omit it"
         elif "config_as" in given:
             yield "--config-as has no effect with a trainer that knows the protocol; omit it"
 

@@ -115,9 +115,10 @@ class StudySpec:
     def _asked_of_aim(self) -> dict[str, Any]:
         """Return the part of the settings about the objective; the default objective has no `aim`."""
         request, asked = self.request, dict[str, Any]()
-        if self.aim != default_objective(request.kind).under(self._own_limits):
+        sought, usual = self.aim.sought, default_objective(request.kind).under(self._own_limits)
+        if self.aim != usual or sought.is_number:
             asked["aim"] = self.aim.to_json()
-        if self.aim.sought != ACCURACY:
+        if sought != ACCURACY and not sought.is_number:
             asked["metric"] = self.aim.sought.name
             asked["effective_images"] = self._effective_images
         if self.aim.minimise is not None:

@@ -19,6 +19,7 @@ from results.analysis.pareto import find_front
 from results.db.spec_diff import differences
 from results.db.store import Store
 from results.db.tables import Study, Trial
+from results.scores import Score, sought_score
 from search_spaces import Choice, Integer, Point, Real, Space, Value, Variable, scaling
 
 MOST_HINTS = 5
@@ -71,7 +72,7 @@ def add_warm_start(spec: StudySpec, store: Store | None, recorded: Study | None)
         bool(hints),
         f"--warm-start {name}: no candidate there met the constraints, other than the start; omit the option",
     )
-    trainings = tuple(_trainings(trials, spec))
+    trainings = tuple(_trainings(trials, spec, sought_score(earlier.question)))
     return replace(spec, warm_start=WarmStart(name, hints, trainings, _unlike(earlier, spec)))
 
 
@@ -118,14 +119,14 @@ def _hints(trials: Sequence[Trial], spec: StudySpec) -> list[Point]:
     return [point for point in moved if point != _start(spec)][:MOST_HINTS]
 
 
-def _trainings(trials: Sequence[Trial], spec: StudySpec) -> list[Training]:
+def _trainings(trials: Sequence[Trial], spec: StudySpec, sought: Score) -> list[Training]:
     """Return the earlier study's latest trainings with a score, of the points that this space has too."""
     found = list[Training]()
     for trial in trials:
         score, values = sought_value(trial), trial.point or {}
         is_inside = all(_is_within(variable, values[variable.name]) for variable in spec.space.variables)
         if trial.state == "completed" and score is not None and is_inside:
-            found.append(Training(_moved(values, spec), trial.replicate, score))
+            found.append(Training(_moved(values, spec), trial.replicate, sought.merit(score)))
     return found[-MOST_TRAININGS:]
 
 

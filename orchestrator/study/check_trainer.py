@@ -64,8 +64,10 @@ def _train(spec: StudySpec, executor: Executor) -> Iterator[str]:
             lines = folder.log.read_text(errors="replace").splitlines() if folder.log.exists() else []
             yield from (f"log: {line}" for line in lines[-_LOG_LINES:])
             raise TrainerBroken(f"a training of {_BUDGET:g} s ended as {found.state}: {why}")
-        score = found.columns.get(spec.aim.sought.column)
-        yield f"ok: a training has a result, {spec.aim.sought.noun} {score:.4f}"
+        sought = spec.aim.sought
+        score = found.columns.get(sought.column)
+        reached = sought.text(score) if sought.is_number else f"{score:.4f}"
+        yield f"ok: a training has a result, {sought.noun} {reached}"
         if found.message:
             yield f"note: {found.message}; nothing was lost, but a script should end by itself"
         curve = [one["progress"] for one in found.measurements if one["progress"] is not None]

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 from orchestrator import pruners
 from orchestrator.executors import Executor
-from orchestrator.pruners import PrunerConfig
+from orchestrator.pruners import NEVER, PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import base_model, feasibility, warm_start
 from orchestrator.spec.base_model import BaseModel
@@ -102,7 +102,7 @@ def check_study(
             "the ranges contain only the start, so there is nothing to search; give wider ones, such as "
             "--width .25:1.25"
         )
-    policy = _pruner_of(request, recorded)
+    policy = pruner_of(request, recorded)
     if request.early_stop is not None and not pruners.load(policy.pruner).USES_LEVEL:
         raise BadOption(
             f"--early-stop {request.early_stop} has no effect with --pruner {policy.pruner}; omit it"
@@ -128,7 +128,7 @@ def _check_saving(spec: StudySpec, question: Mapping[str, Any]) -> None:
 def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, Any]:
     """Return the study's settings; those that are not given are the recorded ones if it resumes."""
     block = spec.request.block or (recorded.question["solver"]["block"] if recorded else slots)
-    question = spec.question(block, _pruner_of(spec.request, recorded))
+    question = spec.question(block, pruner_of(spec.request, recorded))
     if recorded is not None and "model" not in recorded.question:  # of an older version
         question.pop("model", None)
     if recorded is not None:
@@ -144,7 +144,13 @@ def _keep_version(asked: dict[str, Any], recorded: Mapping[str, Any]) -> None:
         asked["version"] = recorded["version"]
 
 
-def _pruner_of(request: SearchOptions, recorded: Study | None) -> PrunerConfig:
+def pruner_of(request: SearchOptions, recorded: Study | None) -> PrunerConfig:
+    """Return the early stopping of a study: what is given, what is recorded, or the defaults of a new one.
+
+    Nothing is stopped by any number of a script's: the rules are about shares.
+    """
+    if request.aim.sought.is_number:
+        return NEVER.config
     before = recorded.question if recorded else None
     return PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, before)
 

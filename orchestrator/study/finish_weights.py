@@ -15,7 +15,6 @@ from orchestrator.executors._process.files import replace_file
 from orchestrator.trial import weights_policy
 from orchestrator.trial.context import StudyContext, TrialSpec
 from results import file_names
-from results.analysis.posterior import cut_interval
 from results.db.tables import Model, Trial
 from results.format import quantity
 from results.latency import card_entries
@@ -74,7 +73,7 @@ def _facts_of(model: Model, sought: Score) -> dict[str, Any]:
     images, mean = measured_accuracy(model.val_accuracy, model.test_accuracy)
     known: dict[str, Any] = {"mean": mean, "runs": model.trainings or 1, "images": images}
     if model.accuracy_low is not None and model.accuracy_high is not None:
-        known["interval"] = list(cut_interval(model.accuracy_low, model.accuracy_high))
+        known["interval"] = list(sought.cut(model.accuracy_low, model.accuracy_high))
     return {"name": model.name, "status": model.status, sought.name: known}
 
 

@@ -7,8 +7,10 @@ Where trainings read many validation images at their end, a few steps are taken 
 from __future__ import annotations
 
 import math
+import shlex
+import shutil
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,6 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
-from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
 from orchestrator.spec.base_training import dataset_of, has_path
@@ -111,6 +112,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
     request = spec.request
     yield f"{_PLAN_OF}{spec.study_name}; nothing is started"
     yield from summary.network_lines(spec)
+    yield from _missing_lines(spec, executor)
     yield from summary.image_lines(spec.base, spec.training)
     config = spec.config(spec.formulation(None).start)
     yield from last_validation_lines(request, spec.first, spec.training, config, executor)
@@ -129,7 +131,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
         f"trainings: {request.trials} = {spec.replicates} of the base network, {searched} of the search"
         f"{confirming}"
     )
-    stopping = PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, None)
+    stopping = checks.pruner_of(request, None)
     if stopping.stops:
         yield (
             f"early stopping ({stopping.pruner}): a stopped training counts by the fraction of its "
@@ -144,6 +146,16 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
             text = f"{quantity(enough, 'training')} at most" if enough < whole.trials else "all trainings"
             text = f": enough for {text}"
         yield f"limit: {whole.slot_hours:g} device-hours, failed trainings included{text}"
+
+
+def _missing_lines(spec: StudySpec, executor: Executor) -> Iterator[str]:
+    """Yield a warning if a script's program or Python file is not on this machine, where it is to run."""
+    if not spec.base.is_script or executor.name != "local":
+        return
+    program, *others = shlex.split(spec.request.trainer or "")
+    files = [word for word in others if word.endswith(".py") and not Path(word).is_file()]
+    for missing in [*([] if shutil.which(program) else [program]), *files]:
+        yield f"  warning: there is no {missing} on this machine, so trainings will fail; correct --trainer"
 
 
 def _weights_text(spec: StudySpec) -> str:

@@ -23,10 +23,9 @@ from orchestrator.training.options import TrainingOptions
 from orchestrator.trial.context import StudyContext
 from results import file_names
 from results.analysis.evaluation import mean_interval
-from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
-from results.scores import measured_accuracy
+from results.scores import ACCURACY, measured_accuracy
 from results.weights import first_with_weights
 
 __all__ = ["run_training", "show_plan"]
@@ -107,7 +106,7 @@ def _saved_text(model: Model) -> str:
     assert mean is not None
     assert model.accuracy_low is not None
     assert model.accuracy_high is not None
-    interval = interval_text(model.accuracy_low, model.accuracy_high)
+    interval = ACCURACY.interval_text(model.accuracy_low, model.accuracy_high)
     known = f"{noun} accuracy {accuracy_text(mean)} {interval}, n {model.trainings}"
     return f"saved as model {model.name} ({known})"
 

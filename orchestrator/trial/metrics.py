@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from results.db.tables import Measurement
-from results.scores import ACCURACY, SCORES, Score
+from results.scores import ACCURACY, LARGEST, SCORES, Score
 
 _TAIL_BYTES = 4096
 MOST_OF_CURVE_BYTES = 4 << 20
@@ -77,7 +77,7 @@ class MetricsLog:
     def most_frequent(self) -> float | None:
         """Return the fraction of the validation images that are of their most frequent class, if told."""
         told: Any = (self.last("final") or {}).get("val_most_frequent")
-        return float(told) if _is_share(told) and told > 0 else None
+        return float(told) if ACCURACY.holds(told) and told > 0 else None
 
     @property
     def machine_columns(self) -> dict[str, Any]:
@@ -93,18 +93,26 @@ class MetricsLog:
     def is_complete(self, asked: Iterable[str] = ("val_accuracy",)) -> bool:
         """Whether training ended and reported each of the accuracies asked for."""
         found = self.final_columns | {self.sought.field: (self.last("final") or {}).get(self.sought.field)}
-        return all(_is_share(found.get(name)) for name in asked)
+        return all(self._score_of(name).holds(found.get(name)) for name in asked)
 
     def lack(self, asked: Iterable[str] = ("val_accuracy",)) -> str:
         """Return what incomplete metrics lack, as the end of a sentence."""
         final = self.last("final")
         if final is None:
             return "without a final line"
-        wrong = [f"{name} {final.get(name)!r:.40}" for name in asked if not _is_share(final.get(name))]
-        said = f"with {', '.join(wrong)}, which is not a fraction in [0, 1]"
+        wrong = [
+            f"{name} {final.get(name)!r:.40}"
+            for name in asked
+            if not self._score_of(name).holds(final.get(name))
+        ]
+        what = "finite number" if self.sought.is_number else "fraction in [0, 1]"
+        said = f"with {', '.join(wrong)}, which is not a {what}"
         if self.sought != ACCURACY and final.get(self.sought.field) is None:
             said += f"; its trainer does not report what --metric {self.sought.name} needs: omit --metric"
         return said
+
+    def _score_of(self, field: str) -> Score:
+        return self.sought if field == self.sought.field else ACCURACY
 
     def _numbers(self, names: Iterable[str], event: Mapping[str, Any]) -> dict[str, Any]:
         """Return columns from an event, with `score` unless the accuracy itself is sought."""
@@ -117,7 +125,7 @@ class MetricsLog:
 def _accuracies_by_class(final: Mapping[str, Any]) -> dict[str, float | None] | None:
     """Return the accuracy of each class by its name, or by its number if the names do not tell them apart."""
     accuracies, names = final[_BY_CLASS], final.get("class_names")
-    if not isinstance(accuracies, list) or not all(one is None or _is_share(one) for one in accuracies):
+    if not isinstance(accuracies, list) or not all(one is None or ACCURACY.holds(one) for one in accuracies):
         return None
     known = [str(name).encode(errors="replace").decode() for name in names] if isinstance(names, list) else []
     numbers = map(str, range(len(accuracies)))
@@ -125,13 +133,11 @@ def _accuracies_by_class(final: Mapping[str, Any]) -> dict[str, float | None] | 
     return dict(zip(keys, accuracies, strict=True))
 
 
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
 def number(name: str, value: Any) -> int | float | None:
     """Return the value of a metric; None for NaN, infinities and others that a database cannot hold."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST < value < _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not (abs(value) <= LARGEST if name == "score" else abs(value) < _LARGEST):
         return None
     if name in _WHOLE:
         return int(value) if value == int(value) else None

@@ -12,6 +12,7 @@ docs/confirmation.md derives the posterior.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -72,6 +73,9 @@ class Difference:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the central interval that holds the difference with probability `level`."""
+        if len(self.means) == 1:
+            reach = float(self.errors[0]) * quantile(self.freedom, (1 + level) / 2)
+            return self.mean - reach, self.mean + reach
         from scipy import optimize
 
         reach = 1e3 * float(self.errors.max())
@@ -142,6 +146,24 @@ def compare(
     shared = float(weights @ np.array(_SHARED))
     pairs = len(trainings[one].keys() & trainings[other].keys())
     return Difference(weights, np.array(means), np.array(errors), freedom, pairs, shared)
+
+
+def compare_numbers(one: Mapping[int, float], other: Mapping[int, float]) -> Difference | None:
+    """Return the posterior of the mean of `one` less that of `other`, both any number by replicate.
+
+    It is that of Student's t test of the pairs, whose noise is known from their differences alone. None with
+    fewer than two pairs. A difference without any noise is known up to the rounding of its numbers.
+    """
+    pairs = sorted(one.keys() & other.keys())
+    if len(pairs) < 2:
+        return None
+    gaps = [one[replicate] - other[replicate] for replicate in pairs]
+    rounding = max(
+        float(np.spacing(abs(values[replicate]))) for values in (one, other) for replicate in pairs
+    )
+    error = max(statistics.stdev(gaps) / math.sqrt(len(gaps)), rounding)
+    weights, means, errors = np.array([[1.0], [statistics.mean(gaps)], [error]])
+    return Difference(weights, means, errors, len(gaps) - 1, len(gaps), math.nan)
 
 
 def least_confirmed(

@@ -99,17 +99,6 @@ def noisier(one: float, other: float) -> float:
     return min(one, other, key=lambda accuracy: abs(accuracy - 0.5))
 
 
-def cut_interval(low: float, high: float) -> tuple[float, float]:
-    """Return an interval of accuracies, fractions, cut to [0, 1], beyond which a posterior reaches."""
-    return max(low, 0.0), min(high, 1.0)
-
-
-def interval_text(low: float, high: float) -> str:
-    """Return an interval of accuracies in percent, cut to [0, 100]: [11.31, 17.52]."""
-    low, high = cut_interval(low, high)
-    return f"[{100 * low:.2f}, {100 * high:.2f}]"
-
-
 @dataclass(frozen=True)
 class VerdictSettings:
     """How a study decides whether a network is as accurate as it must be.
@@ -187,3 +176,15 @@ def believe(accuracies: Sequence[float], noise: ReplicateNoise, overlap: float =
     """
     error = math.sqrt(noise.variance * (1 / len(accuracies) + overlap / (1 - overlap)))
     return Posterior(statistics.fmean(accuracies), error, noise.freedom, len(accuracies))
+
+
+def believe_number(values: Sequence[float]) -> Posterior:
+    """Return the posterior of the mean of any number from its own repeats, at least one.
+
+    Nothing is known of its noise but what the repeats tell. Under flat priors of the mean and of the noise's
+    logarithm it is Student's t with n - 1 degrees of freedom (Gelman et al., section 3.2). Of one training
+    there is no interval: both ends are NaN.
+    """
+    spread = statistics.stdev(values) if len(values) > 1 else math.nan
+    error = spread / math.sqrt(len(values))
+    return Posterior(statistics.mean(values), error, len(values) - 1, len(values))

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from results import constraints, export, file_names, queries
 from results.analysis import forecast
-from results.analysis.posterior import interval_text
 from results.db.tables import RUN_BY_RUN
 from results.errors import missing_trial
 from results.format import (
@@ -23,6 +22,7 @@ from results.format import (
     number,
     percent,
     quantity,
+    relevant_settings,
     shown_point,
     size_text,
     stop_text,
@@ -35,7 +35,7 @@ from results.metrics import shown_metric
 from results.packages import pandas as pd
 from results.scores import ACCURACY, SCORES, Score, measured_accuracy, sought_score, worst_classes
 from results.study_record import STATE_LABELS
-from results.tables import outcome, plain, table_of, time_left
+from results.tables import outcome, plain, score_columns, table_of, time_left
 
 
 def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         "commit": facts["git_commit"] or "",
     }
-    question = [(f"  {path}", str(value)) for path, value in _flat("", facts["question"])]
+    question = [(f"  {path}", str(value)) for path, value in _flat("", relevant_settings(facts["question"]))]
     events = [(f"  {moment(pd.Timestamp(event['at']))}", _event(event)) for event in facts["events"]]
     told: list[RenderableType] = ["", "events", _grid(events)] if events else []
     return Group(_grid(lines.items()), "", "settings", _grid(question), *told)
@@ -110,10 +110,11 @@ def _best(facts: dict[str, Any], sought: Score) -> str:
     if best is None:
         return "none yet"
     noun = "" if sought == ACCURACY else f"{sought.noun} "
-    accuracy = f"{noun}{percent(best['mean_accuracy'])} (n = {best['trainings']})"
+    accuracy = f"{noun}{sought.text(best['mean_accuracy'])} (n = {best['trainings']})"
     metric = shown_metric(facts["minimise"])
-    amount = metric_text(metric, best[metric.column])
-    return f"trial {best['trial']}: {accuracy} at {amount} {metric.base_unit}"
+    amount = best[metric.column]
+    size = "" if amount is None else f" at {metric_text(metric, amount)} {metric.base_unit}"  # of no script
+    return f"trial {best['trial']}: {accuracy}{size}"
 
 
 def _model(model: dict[str, Any], facts: dict[str, Any]) -> str:
@@ -121,9 +122,10 @@ def _model(model: dict[str, Any], facts: dict[str, Any]) -> str:
     said = f"{model['name']} ({model['status']})"
     if model["accuracy_low"] is None:
         return said
-    interval = interval_text(model["accuracy_low"], model["accuracy_high"])
+    sought = sought_score(facts["question"])
+    interval = sought.interval_text(model["accuracy_low"], model["accuracy_high"])
     images, mean = measured_accuracy(model["val_accuracy"], model["test_accuracy"])
-    reached = f"test accuracy {percent(mean)}" if images == "test" else percent(mean)
+    reached = f"test accuracy {percent(mean)}" if images == "test" else sought.text(mean)
     known = f"{said}: {reached} {interval}, n = {model['trainings']}"
     trust = trust_text(model, facts["question"], facts["minimise"])
     return f"{known}; {trust}" if trust else known
@@ -159,13 +161,16 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "outcome": outcome(facts),
         "message": facts["message"] or "",
         "candidate": ", ".join(f"{name} {value_text(value)}" for name, value in facts["candidate"].items()),
-        "val accuracy": percent(facts["val_accuracy"]),
+        "val accuracy": "" if sought.is_own else percent(facts["val_accuracy"]),
+        sought.noun: sought.text(facts["score"]) if sought.is_own else "",
         "other val scores": _other_scores(facts),
         "worst classes": ", ".join(
             f"{name} {percent(share)}" for name, share in worst_classes(facts["val_class_accuracies"])
         ),
         "test accuracy": _tested(facts),
-        "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
+        "cost": ""
+        if facts["macs"] is None  # of what a script trains
+        else f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
         "chosen as": why_text(facts, study["minimise"]),
@@ -201,8 +206,7 @@ def _curve_table(frame: pd.DataFrame, sought: Score) -> Table:
             "lr": plain("learning_rate"),
             "train loss": lambda row: number(row["train_loss"], 4),
             "val loss": lambda row: number(row["val_loss"], 4),
-            ACCURACY.head: lambda row: percent(row["val_accuracy"]),
-            **({} if sought == ACCURACY else {sought.head: lambda row: percent(row["score"])}),
+            **score_columns(sought),
         },
     )
 

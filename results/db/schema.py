@@ -27,7 +27,7 @@ from results.db.locks import preparation_lock
 from results.db.tables import Base
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 
-REVISION = "0019"  # the newest file in migrations/versions
+REVISION = "0020"  # the newest file in migrations/versions
 
 
 def prepare(engine: Engine) -> None:

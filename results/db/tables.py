@@ -67,7 +67,7 @@ class Study(Base):
     kind: Mapped[str]
     question: Mapped[dict[str, Any]]  # its settings, which a resume must repeat exactly
     minimise: Mapped[str | None]  # one of results.metrics; with `maximise`, the front of both is sought
-    maximise: Mapped[str | None]  # accuracy
+    maximise: Mapped[str | None]  # accuracy; in one of the two a script's own number, by its name
     budget_trials: Mapped[int]
     budget_slot_hours: Mapped[float | None]  # the most that all trials may use; null: as many as they need
     slots: Mapped[int | None]  # trials at a time in its latest run
@@ -128,9 +128,7 @@ class Trial(Base):
     resolution_pixels: Mapped[int | None]
 
     val_accuracy: Mapped[float | None]  # accuracies are fractions in [0, 1]
-    score: Mapped[
-        float | None
-    ]  # the one of results.scores that its study seeks; null if that is the accuracy
+    score: Mapped[float | None]  # what its study seeks, as reported; null if that is the accuracy
     val_balanced_accuracy: Mapped[float | None]
     val_macro_f1: Mapped[float | None]
     val_top5_accuracy: Mapped[float | None]

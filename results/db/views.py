@@ -7,9 +7,14 @@ existing database by the next migration, so it comes with one, which may be empt
 from sqlalchemy import Connection, text
 
 from results.metrics import METRICS, Metric
+from results.scores import ACCURACY
 
 _AMOUNTS = " ".join(f"WHEN '{metric.name}' THEN {metric.column}" for metric in METRICS.values())
 _SIZE = f"CASE minimise {_AMOUNTS} END"
+# whether a study minimises a metric of its networks, and whether it seeks a script's number, by its name
+_IS_SIZED = f"COALESCE(minimise, '') IN {(*METRICS,)!r}"
+_IS_NUMBER = f"(minimise IS NOT NULL AND NOT {_IS_SIZED} OR maximise <> '{ACCURACY.name}')"
+_SIGN = f"CASE WHEN {_IS_NUMBER} AND minimise IS NOT NULL THEN -1 ELSE 1 END"  # of what is to be maximised
 _SOUGHT = "COALESCE(score, val_accuracy)"  # what a study seeks, also of one that does not seek accuracy
 _TOLD_BY_TRAINING = [metric for metric in METRICS.values() if metric.known == "after"]
 
@@ -35,10 +40,11 @@ def _limit(metric: Metric, dialect: str) -> str:
 
 
 # Every trial that was trained to its end. `mean_accuracy` is over the repeats of a network, of which a
-# failed one counts 0. Without repeats it is the trial's own, which may have been lucky. `feasible` is 1 or
-# 0 by the verdict, or else by whether the mean reaches the required accuracy (null without one). It is 0
-# where a trained candidate is too large by what only its training told. In a study that seeks another score
-# than the accuracy, `mean_accuracy` and `min_accuracy` are of that.
+# failed one counts 0, and not at all where a number is sought. Without repeats it is the trial's own, which
+# may have been lucky. `feasible` is 1 or 0 by the verdict, or else by whether the mean reaches the required
+# accuracy (null without one). It is 0 where a trained candidate is too large by what only its training told.
+# In a study that seeks another score than the accuracy, `mean_accuracy` and `min_accuracy` are of that;
+# `mean_score` is the same column.
 _COMPLETED_TRIALS = f"""
 CREATE VIEW completed_trials AS
 SELECT
@@ -50,7 +56,7 @@ SELECT
     trials.val_accuracy, trials.val_accuracy * 100 AS val_accuracy_percent, trials.val_loss,
     trials.score, trials.val_balanced_accuracy, trials.val_macro_f1, trials.val_top5_accuracy,
     trials.test_accuracy, trials.test_accuracy_1000, trials.test_loss,
-    trained.mean_accuracy, trained.trainings, trained.confirmations,
+    trained.mean_accuracy, trained.mean_accuracy AS mean_score, trained.trainings, trained.confirmations,
     studies.minimise, studies.maximise, studies.min_accuracy, trials.verdict, trials.probability,
     trials.difference, trials.difference_low, trials.difference_high, trials.pairs,
     CASE WHEN trials.purpose = 'search' AND ({" OR ".join(map(_is_too_large, _TOLD_BY_TRAINING))}) THEN 0
@@ -67,11 +73,15 @@ FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
     SELECT first.id, COALESCE(again.mean_accuracy, first.score, first.val_accuracy) AS mean_accuracy,
-        COALESCE(again.trainings, 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
+        COALESCE(NULLIF(again.trainings, 0), 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
     FROM trials AS first LEFT JOIN (
-        SELECT study_id, of_trial_number, AVG(COALESCE({_SOUGHT}, 0)) AS mean_accuracy,
-            COUNT(*) AS trainings
-        FROM trials WHERE purpose = 'confirmation' AND state IN ('completed', 'failed')
+        SELECT study_id, of_trial_number, AVG(reached) AS mean_accuracy, COUNT(reached) AS trainings
+        FROM (
+            SELECT study_id, of_trial_number,
+                CASE WHEN {_IS_NUMBER} THEN score ELSE COALESCE({_SOUGHT}, 0) END AS reached
+            FROM trials JOIN studies ON studies.id = trials.study_id
+            WHERE purpose = 'confirmation' AND trials.state IN ('completed', 'failed')
+        ) AS repeats
         GROUP BY study_id, of_trial_number
     ) AS again ON again.study_id = first.study_id AND again.of_trial_number = first.number
 ) AS trained ON trained.id = trials.id
@@ -80,22 +90,22 @@ WHERE trials.state = 'completed'
 
 # The best trial of each study with one objective. If it minimises a metric: the least among the candidates
 # that are confirmed, or else the likeliest of the undecided ones, or else the least that met the required
-# accuracy. If it maximises accuracy: the greatest mean among those with the most repeats. Of equal ones the
-# earlier.
+# accuracy. If it maximises accuracy: the greatest mean among those with the most repeats; the least mean of a
+# script's number to minimise. Of equal ones the earlier.
 _BEST_TRIALS = f"""
 CREATE VIEW best_trials AS
 SELECT {{columns}} FROM (
     SELECT completed_trials.*, ROW_NUMBER() OVER (
         PARTITION BY study
-        ORDER BY CASE WHEN minimise IS NULL OR verdict = 'confirmed' THEN 0
+        ORDER BY CASE WHEN NOT {_IS_SIZED} OR verdict = 'confirmed' THEN 0
                 WHEN verdict = 'undecided' THEN 1 - probability ELSE 1 END,
-            {_SIZE}, CASE WHEN minimise IS NULL THEN -confirmations END,
-            CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
+            {_SIZE}, CASE WHEN NOT {_IS_SIZED} THEN -confirmations END,
+            CASE WHEN NOT {_IS_SIZED} THEN -({_SIGN}) * mean_accuracy END, trial
     ) AS place
     FROM completed_trials
     WHERE purpose = 'search' AND {_SOUGHT} IS NOT NULL
-      AND ((minimise IS NULL AND maximise IS NOT NULL AND COALESCE(feasible, 1) = 1)
-        OR (minimise IS NOT NULL AND maximise IS NULL AND feasible = 1 AND {_SIZE} IS NOT NULL))
+      AND ((NOT {_IS_SIZED} AND (maximise IS NOT NULL OR {_IS_NUMBER}) AND COALESCE(feasible, 1) = 1)
+        OR ({_IS_SIZED} AND maximise IS NULL AND feasible = 1 AND {_SIZE} IS NOT NULL))
 ) AS ranked
 WHERE place = 1
 """

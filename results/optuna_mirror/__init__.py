@@ -1,9 +1,10 @@
 """Write a study to an Optuna storage, once or while it runs, for optuna-dashboard and Optuna's plots.
 
 A study that minimises a size has two objectives there, that size and the validation accuracy (maximised),
-with its required accuracy and limits as constraints. Others have only the accuracy. Optuna never changes a
-finished trial. So when a later verdict rejects a network that Optuna has as feasible, the copy is deleted and
-written again. Optuna is imported where it is used, since the rest of the package does not need it.
+with its required accuracy and limits as constraints. Others have only the accuracy, or a script's number in
+its direction. Optuna never changes a finished trial. So when a later verdict rejects a network that Optuna
+has as feasible, the copy is deleted and written again. Optuna is imported where it is used, since the rest of
+the package does not need it.
 """
 
 from __future__ import annotations

@@ -42,12 +42,13 @@ def _about_study(row: Row, trials: Sequence[Row], optunas: Mapping[int, int]) ->
     yield f"Mirrored from the study **{row['name']}** ({state})."
     best = next((trial for trial in trials if trial["number"] == row["best_trial"]), None)
     if best is not None:
-        size, noun = shown_metric(row["minimise"]), sought_score(row["question"]).noun
+        size, sought = shown_metric(row["minimise"]), sought_score(row["question"])
         amount = best[size.column]
         with_size = f"{size.text(amount)}, " if amount is not None else ""
+        reached = f"{with_size}{sought.noun} {sought.text(sought_value(best))}"
         yield (
             f"The search's own best is trial {_named(best, optunas)} ({best['verdict'] or 'provisional'}): "
-            f"{with_size}{noun} {percent(sought_value(best))}. Optuna's best is the luckiest training."
+            f"{reached}. Optuna's best is the luckiest training."
         )
     rejected = [_named(trial, optunas) for trial in trials if trial["verdict"] == "rejected"]
     if rejected:

@@ -57,13 +57,17 @@ class Asked:
 
     @property
     def directions(self) -> list[Direction]:
-        return ["minimize", "maximize"] if self.size else ["maximize"]
+        way: Direction = "minimize" if self.score.is_lower_better else "maximize"
+        return ["minimize", way] if self.size else [way]
 
     @property
     def metrics(self) -> list[str]:
         """The names of the objectives."""
         size = self.size and (self.size.noun if self.size.is_count else self.size.axis)
-        return [*([size] if size else []), f"validation {self.score.noun}"]
+        return [
+            *([size] if size else []),
+            f"{'' if self.score.is_number else 'validation '}{self.score.noun}",
+        ]
 
 
 def is_finished(trial: Row, trials: Mapping[int, Row]) -> bool:

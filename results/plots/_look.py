@@ -124,8 +124,8 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     ]
     counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
     lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
-    if row["accuracy"] is not None:
-        lines.append(f"{row['noun']} {row['accuracy']:.2%}")
+    if row["reached"] is not None:
+        lines.append(f"{html.escape(row['noun'])} {row['reached']}")
     return "<br>".join([*lines, *filter(None, [stop_text(row)]), *more])
 
 
@@ -163,10 +163,13 @@ def is_wide(values: Iterable[float], factor: float = 20) -> bool:
     return bool(known) and max(known) / min(known) > factor
 
 
-def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float]) -> None:
-    """Make the `xaxis` or `yaxis` of all panels logarithmic if the values span a large range."""
+def log_if_wide(figure: go.Figure, axes: str, values: Sequence[float], is_measured: bool = False) -> None:
+    """Make the `xaxis` or `yaxis` of all panels logarithmic if the values span a large range.
+
+    is_measured: whether 0 or less is a value to be seen, so that there is no such axis; else it is left out
+    """
     known = [value for value in values if value > 0]
-    if is_wide(known):
+    if is_wide(known) and not (is_measured and len(known) < len(values)):
         update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
         update(log_axis(known))
 

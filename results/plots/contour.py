@@ -70,7 +70,7 @@ def contour(study: StudyRecord, dark: bool = False) -> go.Figure:
     x, y = first.positions(shown), second.positions(shown)
     figure = go.Figure()
     across, up = np.linspace(x.min(), x.max(), _GRID), np.linspace(y.min(), y.max(), _GRID)
-    reached = np.array([100 * row["accuracy"] for row in shown], dtype=float)
+    reached = np.array([study.sought.plotted(row["accuracy"]) for row in shown], dtype=float)
     try:
         surface = griddata((x, y), reached, (across[None, :], up[:, None]), rescale=True)
     except QhullError:
@@ -79,7 +79,7 @@ def contour(study: StudyRecord, dark: bool = False) -> go.Figure:
         known = [[None if math.isnan(value) else float(value) for value in row] for row in surface]
         figure.add_contour(
             x=first.values(across), y=second.values(up), z=known,
-            colorscale="Cividis", colorbar={"title": {"text": f"{study.sought.noun} (%)"}},
+            colorscale="Cividis", colorbar={"title": {"text": study.sought.axis}},
             contours={"coloring": "heatmap"}, hoverinfo="skip",
         )  # fmt: skip
     figure.add_scatter(

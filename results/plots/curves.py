@@ -57,9 +57,12 @@ def learning_curves(
     title = _TITLES[of]
     column, value = _COLUMNS[against], study.sought.column if of == "score" else of
     measured = study.curves[study.curves[column].notna() & study.curves[value].notna()]
-    measured = measured.assign(shown=measured[value] * (100 if of == "score" else 1))
-    is_log = of != "score" and is_wide(measured["shown"])
-    if is_log:
+    is_share = of == "score" and not study.sought.is_number
+    measured = measured.assign(shown=measured[value] * (100 if is_share else 1))
+    is_log = not is_share and is_wide(measured["shown"])
+    if of == "score":
+        is_log = is_log and bool((measured["shown"] > 0).all())
+    elif is_log:
         measured = measured[measured["shown"] > 0]  # such as a rate at the end of its schedule
     numbers = [int(number) for number in measured["trial"].unique()]
     shown = _named(study, trials, numbers) if trials else chosen([study.by_number[n] for n in numbers])
@@ -70,8 +73,8 @@ def learning_curves(
     if of == "score":
         at_bound(figure, study, None)
     for name, rows, style in _traces(shown, bool(trials)):
-        _add_curves(figure, name, [(row, curves[row["number"]]) for row in rows], style, against, of)
-    named = f"validation {study.sought.noun} (%)" if of == "score" else title.lower()
+        _add_curves(figure, name, [(row, curves[row["number"]]) for row in rows], style, against, is_share)
+    named = f"{'validation ' if is_share else ''}{study.sought.axis}" if of == "score" else title.lower()
     figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(title=named)
     if is_log:
         log_if_wide(figure, "yaxis", [row["shown"] for curve in curves.values() for _, row in curve])
@@ -125,7 +128,7 @@ def _add_curves(
     curves: Sequence[tuple[Row, list[tuple[float, Row]]]],
     style: Mapping[str, Any],
     against: Against,
-    of: Measured,
+    is_share: bool,
 ) -> None:
     """Add curves as one trace, with gaps between them."""
     x: list[float | None] = []
@@ -135,15 +138,15 @@ def _add_curves(
     for trial, curve in curves:
         x += [*(scale * place for place, _ in curve), None]
         y += [*(row["shown"] for _, row in curve), None]
-        words += [*(hover_text(trial, _measured(row, of)) for _, row in curve), None]
+        words += [*(hover_text(trial, _measured(row, is_share)) for _, row in curve), None]
     figure.add_scatter(
         x=x, y=y, text=words, mode="lines+markers", name=name, connectgaps=False, showlegend=True,
         hovertemplate="%{text}<extra></extra>", **style,
     )  # fmt: skip
 
 
-def _measured(row: dict[str, Any], of: Measured) -> str:
+def _measured(row: dict[str, Any], is_share: bool) -> str:
     seconds = "" if row["elapsed_seconds"] is None else f" after {row['elapsed_seconds']:.1f} s"
     epoch = "" if row["epoch"] is None else f" (epoch {row['epoch']:.3g})"
-    value = f"{row['shown']:.2f}%" if of == "score" else f"{row['shown']:.4g}"
+    value = f"{row['shown']:.2f}%" if is_share else f"{row['shown']:.6g}"
     return f"measured here: {value}{seconds}{epoch}"

@@ -14,7 +14,6 @@ from plotly.subplots import make_subplots
 
 from results.analysis.networks import Network
 from results.analysis.pareto import find_front
-from results.analysis.posterior import interval_text
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE
 from results.plots._look import (
     GREY,
@@ -63,7 +62,7 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
         shown, texts = shown_of[lane], [hover_text(row) for row in shown_of[lane]]
         _add(figure, study, lane, lane, shown, texts, [lane] * len(shown), line=2, showlegend=False)
     at_bound(figure, study, study.study["baseline_accuracy"], row=1, col=1)
-    figure.update_yaxes(title=f"{study.sought.noun} (%)", row=1)
+    figure.update_yaxes(title=study.sought.axis, row=1)
     figure.update_xaxes(title=study.metric.axis, row=2 if lanes else 1)
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
@@ -118,7 +117,8 @@ def _add_networks(
             low, high = network.belief.interval()
             reach = 100 * (high - height)
             trainings = network.belief.trainings
-            known = [f"mean of {trainings}: {height:.2%} {interval_text(low, high)} (95% interval)"]
+            interval = study.sought.interval_text(low, high)
+            known = [f"mean of {trainings}: {study.sought.text(height)} {interval} (95% interval)"]
         texts.append(hover_text(row, *known))
         heights.append(100 * height)
         reaches.append(reach)

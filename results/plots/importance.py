@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
 
@@ -67,7 +67,7 @@ def importances(study: StudyRecord) -> dict[str, dict[str, float]]:
         warnings.simplefilter("ignore")  # that an evaluator is experimental, that a notebook lacks a widget
         from optuna import importance as optunas  # here, since it takes a second to import
 
-        asked = _study_of(rows, varied)
+        asked = _study_of(study, rows, varied)
         evaluators = {
             "fanova": optunas.FanovaImportanceEvaluator(n_trees=32, seed=0),
             "ped_anova": optunas.PedAnovaImportanceEvaluator(),
@@ -85,13 +85,16 @@ def _points(study: StudyRecord) -> list[Row]:
     return [row for row in done if row["accuracy"] is not None and row["point"]]
 
 
-def _study_of(rows: Sequence[Row], varied: Mapping[str, Mapping[str, Any]]) -> optuna.Study:
+def _study_of(
+    study: StudyRecord, rows: Sequence[Row], varied: Mapping[str, Mapping[str, Any]]
+) -> optuna.Study:
     """Return the rows as an Optuna study in memory."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {name: _distribution(name, variable, rows) for name, variable in varied.items()}
-    made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    way: Literal["minimize", "maximize"] = "minimize" if study.sought.is_lower_better else "maximize"
+    made = optuna.create_study(direction=way, sampler=optuna.samplers.RandomSampler(seed=0))
     for row in rows:
         point = {name: _value(row["point"].get(name), distributions[name]) for name in varied}
         made.add_trial(

@@ -41,10 +41,12 @@ def parallel(study: StudyRecord, dark: bool = False) -> go.Figure:
         return empty(title, why_nothing(rows), dark)
     names = list(varied)[:MOST]
     notes: list[str] = []
-    shown = sorted(sample_rows(rows, notes, "trials", _LINES), key=lambda row: float(row["accuracy"]))
+    shown = sorted(
+        sample_rows(rows, notes, "trials", _LINES), key=lambda row: study.sought.merit(row["accuracy"])
+    )
     axes = [_axis(name, varied[name], [row["candidate"].get(name) for row in shown]) for name in names]
-    reached = [100 * row["accuracy"] for row in shown]
-    axes.append(_numeric(f"{study.sought.noun} (%)", reached, reached))
+    reached = [study.sought.plotted(row["accuracy"]) for row in shown]
+    axes.append(_numeric(study.sought.axis, reached, reached))
     figure = go.Figure()
     edges = [len(shown) * fifth // len(_FIFTHS) for fifth in range(len(_FIFTHS) + 1)]
     for fifth, (first, end) in enumerate(pairwise(edges)):  # the best are drawn last, above the others

@@ -8,6 +8,7 @@ study's best trial. Such means are no line: they are of different numbers of rep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -15,9 +16,8 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from results.analysis.posterior import interval_text
 from results.db.tables import RUN_BY_RUN
-from results.format import TOO_LARGE, percent, quantity
+from results.format import TOO_LARGE, quantity
 from results.plots._look import (
     BLUE,
     GREEN,
@@ -29,6 +29,7 @@ from results.plots._look import (
     marker,
     sample_rows,
 )
+from results.scores import Score
 from results.study_record import Row, StudyRecord
 
 Over = Literal["trainings", "hours"]
@@ -57,11 +58,12 @@ class Retrained:
     mean: float  # the accuracy of its repeats, of which a failed one counts 0
     repeats: int
     interval: tuple[float, float] | None  # that holds its true accuracy with probability .95
+    sought: Score
 
     @property
     def text(self) -> str:
-        known = f" {interval_text(*self.interval)}" if self.interval else ""
-        return f"{percent(self.mean)}{known} (n {self.repeats})"
+        known = f" {self.sought.interval_text(*self.interval)}" if self.interval else ""
+        return f"{self.sought.text(self.mean)}{known} (n {self.repeats})"
 
 
 def steps(study: StudyRecord) -> Iterator[Step]:
@@ -88,16 +90,21 @@ def steps(study: StudyRecord) -> Iterator[Step]:
 
 
 def retrained(study: StudyRecord) -> list[Retrained]:
-    """Return the candidates that a search for accuracy trained again, in the order of their last repeats."""
+    """Return the candidates that a search for accuracy trained again, in the order of their last repeats.
+
+    Those of a number of which a repeat failed are left out.
+    """
+    sought = study.sought
     found: dict[int, list[tuple[Step, float]]] = {}
     for step, row in zip(steps(study), study.trained, strict=True):
         of = row["of_trial_number"]
         if study.minimised is None and of in study.by_number and row["state"] in ("completed", "failed"):
-            found.setdefault(of, []).append((step, row["accuracy"] or 0.0))
+            found.setdefault(of, []).append((step, sought.merit(row["accuracy"])))
     known = {network.trial: network.belief.interval() for network in study.networks if network.is_replicated}
     means = [
-        Retrained(study.by_number[n], again[-1][0], fmean(a for _, a in again), len(again), known.get(n))
+        Retrained(study.by_number[n], again[-1][0], sought.merit(mean), len(again), known.get(n), sought)
         for n, again in found.items()
+        if math.isfinite(mean := fmean(merit for _, merit in again))
     ]
     return sorted(means, key=lambda one: one.step.trainings)
 
@@ -109,12 +116,12 @@ def names(study: StudyRecord) -> dict[Kind, str]:
 
 
 def value(study: StudyRecord, row: Row) -> float:
-    """Return the value of the study's objective: the size, or the accuracy in percent."""
-    return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
+    """Return the value of the study's objective: the size, or the accuracy in percent, or a number."""
+    return float(study.size(row) or 0 if study.minimised else study.sought.plotted(row["accuracy"]))
 
 
 def axis_title(study: StudyRecord) -> str:
-    return study.metric.axis if study.minimised else f"{study.sought.noun} (%)"
+    return study.metric.axis if study.minimised else study.sought.axis
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -158,6 +165,8 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.minimised:
         log_if_wide(figure, "yaxis", [study.size(row) or 0 for row in study.trained])
+    elif study.sought.is_number:
+        log_if_wide(figure, "yaxis", [y for trace in figure.data for y in trace.y], is_measured=True)
     return finish_figure(figure, title, dark, ", ".join(notes))
 
 
@@ -207,11 +216,12 @@ def add_means(
     """Draw retrained candidates at the mean of their repeats, where the last of these ended."""
     if not shown:
         return
-    reaches = [100 * (one.interval[1] - one.mean) if one.interval else None for one in shown]
-    below = [100 * (one.mean - one.interval[0]) if one.interval else None for one in shown]
+    reaches = [one.sought.plotted(one.interval[1] - one.mean) if one.interval else None for one in shown]
+    below = [one.sought.plotted(one.mean - one.interval[0]) if one.interval else None for one in shown]
     bars = {"array": reaches, "arrayminus": below, "color": mark["color"], "thickness": 1.5, "width": 5}
     figure.add_scatter(
-        x=[scale * getattr(one.step, over) for one in shown], y=[100 * one.mean for one in shown],
+        x=[scale * getattr(one.step, over) for one in shown],
+        y=[one.sought.plotted(one.mean) for one in shown],
         mode="markers", name=name, marker=mark, error_y=bars,
         text=[hover_text(one.row, f"mean of {quantity(one.repeats, 'repeat')}: {one.text}") for one in shown],
         hovertemplate="%{text}<extra></extra>",
@@ -238,7 +248,8 @@ def _add_trained(
     trained = [
         (step, row)
         for step, row in zip(walked, study.trained, strict=True)
-        if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
+        if row["purpose"] == "search" and row["accuracy"] is not None
+        if study.size(row) is not None or not study.minimised
     ]
     shown = sample_rows(trained, notes, "trainings")
     marks = [marker(row["outcome"]) for _, row in shown]
@@ -269,4 +280,4 @@ def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:
 
 def _order(study: StudyRecord, row: Row) -> tuple[float, int]:
     """Return a sort key: the better first, and of equal ones the earlier."""
-    return (value(study, row) if study.minimised else -value(study, row)), row["number"]
+    return (value(study, row) if study.minimised else -study.sought.merit(row["accuracy"])), row["number"]

@@ -38,11 +38,11 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
     notes: list[str] = []
     shown = sample_rows(rows, notes, "trials", _POINTS // len(names))
     for index, name in enumerate(names):
-        _add_panel(figure, name, varied[name], shown, index // across + 1, index % across + 1)
+        _add_panel(figure, study, name, varied[name], shown, index // across + 1, index % across + 1)
     if study.bound is not None:
         line = {"color": RED, "width": 1.5, "dash": "dash"}
         figure.add_hline(y=100 * study.bound, line=line, row="all", col="all")
-    figure.update_yaxes(title=f"{study.sought.noun} (%)", col=1)
+    figure.update_yaxes(title=study.sought.axis, col=1)
     notes += [f"{len(names)} of {len(varied)} parameters"] if len(names) < len(varied) else []
     return finish_figure(figure, title, dark, ", ".join(notes), height=150 + 240 * down)
 
@@ -74,7 +74,13 @@ def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str
 
 
 def _add_panel(
-    figure: go.Figure, name: str, variable: Mapping[str, Any], rows: Sequence[Row], down: int, across: int
+    figure: go.Figure,
+    study: StudyRecord,
+    name: str,
+    variable: Mapping[str, Any],
+    rows: Sequence[Row],
+    down: int,
+    across: int,
 ) -> None:
     is_numeric = is_continuous(variable, [row["candidate"].get(name) for row in rows])
     for outcome in OUTCOMES:
@@ -84,7 +90,7 @@ def _add_panel(
         values = [row["candidate"].get(name) for row in shown]
         figure.add_scatter(
             x=values if is_numeric else [str(value) for value in values],
-            y=[100 * row["accuracy"] for row in shown],
+            y=[study.sought.plotted(row["accuracy"]) for row in shown],
             mode="markers", name=shown[0]["label"], legendgroup=outcome, showlegend=(down, across) == (1, 1),
             marker=marker(outcome),
             text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",

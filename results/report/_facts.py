@@ -23,6 +23,7 @@ from results.format import (
     percent,
     plain_rows,
     quantity,
+    relevant_settings,
     value_text,
     why_text,
 )
@@ -86,7 +87,12 @@ def network(study: StudyRecord) -> Table | None:
     if found is None:
         return None
     known = _NETWORK | {f"{score.noun} of this training": _share_of(score.field) for score in SCORES.values()}
-    rows = [(study.sought.reword(name), *(said(one) for one in shown)) for name, said in known.items()]
+    left_out = ("network", "recipe") if study.is_script else ()
+    rows = [
+        (study.sought.reword(name), *(said(one) for one in shown))
+        for name, said in known.items()
+        if name not in left_out
+    ]
     rows += [
         (name, *(number(_latency_of(one, name), 2) for one in shown))
         for name in dict.fromkeys(_latency_name(row) for one in shown for row in one.latencies)
@@ -173,7 +179,8 @@ def offers(study: StudyRecord) -> list[Table]:
 
 def question(study: StudyRecord) -> Table:
     """Return the recorded settings of the study, defaults included."""
-    return pairs("Study settings", ("what", "value"), flat("", study.study["question"]))
+    shown = relevant_settings(study.study["question"])
+    return pairs("Study settings", ("what", "value"), flat("", shown))
 
 
 def provenance(study: StudyRecord) -> Table:

@@ -11,11 +11,10 @@ from rich.table import Table
 
 from results import plots
 from results.analysis.networks import Network
-from results.analysis.posterior import interval_text
 from results.format import number, percent
 from results.plots.curves import Measured
 from results.plots.front import LANES
-from results.plots.path import MEAN, Kind, Step, names, retrained, steps, value
+from results.plots.path import MEAN, Kind, Step, names, retrained, steps
 from results.plots.timeline import uses
 from results.report._table import MOST, table
 from results.study_record import Row, StudyRecord
@@ -62,7 +61,7 @@ lucky one, so its network reaches less on average (the winner's curse)."""
 _PATH_RETRAINED = """A candidate that was retrained is a mark at the mean of its repeats, with the 95%
 interval of its true accuracy, where the last of them ended. The star is the study's best trial."""
 _HOURS = "The same over device-hours, summed over all workers."
-_CURVES = "Validation accuracy over the budget of each training."
+_CURVES = "Accuracy over the budget of each training, as measured on the way."
 _SECONDS = "The same over the seconds of each budget."
 _SLICES = "Every trained candidate, by the value of each parameter that varied."
 _PARALLEL = """Each line is a trained candidate; the axes are the parameters that varied, and the last one is
@@ -114,6 +113,8 @@ def of_study(study: StudyRecord, trials: Sequence[int] = ()) -> list[Plot]:
         ),
         Plot("timeline", "Workers over time", _TIMELINE, plots.timeline(study), _uses(study)),
     ]
+    if study.is_script:  # which tells no sizes
+        return drawn
     # where all networks have one size, how it went comes first
     return [front, *drawn] if study.minimised else [*drawn, front]
 
@@ -176,8 +177,8 @@ def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
         str(network.trial),
         study.by_number[network.trial]["label"],
         _sized(study, study.by_number[network.trial]),
-        percent(belief.mean),
-        interval_text(*belief.interval()),
+        study.sought.text(belief.mean),
+        study.sought.interval_text(*belief.interval()),
         str(belief.trainings),
         *(() if bound is None else (percent(chance, 1),)),
     )
@@ -210,7 +211,7 @@ def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
     if row is None:
         return "-"
     if not study.minimised:
-        return f"trial {row['number']}, {value(study, row):.2f}%"
+        return f"trial {row['number']}, {row['reached']}"
     return f"trial {row['number']}, {_sized(study, row)} {study.metric.unit}, {percent(row['accuracy'])}"
 
 

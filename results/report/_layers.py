@@ -12,7 +12,9 @@ from results.study_record import StudyRecord
 
 
 def layers(study: StudyRecord) -> Table | str | None:
-    """Return the table of layers, or why there is none; None if no network was found."""
+    """Return the table of layers, or why there is none; None if no network was found, and for a script."""
+    if study.is_script:
+        return None
     found = study.winner
     if found is None:
         return None

@@ -66,7 +66,7 @@ _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
     "best trial": _of_winner("number", str),
     "its MACs": _of_winner("macs", millions),
     "its parameters": _of_winner("parameters", millions),
-    "its mean accuracy": lambda study: percent(study.study["best_mean_accuracy"]),
+    "its mean accuracy": lambda study: study.sought.text(study.study["best_mean_accuracy"]),
     "its verdict": _of_winner("verdict", lambda verdict: verdict or "provisional"),
     "probability of reaching the required accuracy": _of_winner(
         "probability", lambda chance: percent(chance, 1)

@@ -1,6 +1,8 @@
 """Searches over a training script that knows nothing of this project."""
 
 import io
+import re
+import statistics
 import sys
 import threading
 from collections.abc import Callable
@@ -9,7 +11,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from scipy import stats
 
+from orchestrator.service.queries import RecordQueries
 from orchestrator.service.schemas import restrict_options
 from orchestrator.service.settings import Settings
 from orchestrator.spec.command_options import BadOption
@@ -21,8 +25,13 @@ from orchestrator.study.run import run_study
 from orchestrator.trainer_client import TrainerBroken
 from orchestrator.training.options import TrainingOptions
 from orchestrator.training.run import run_training
-from results import queries
+from results import queries, tables
 from results.errors import QuestionChanged, WeightsMissing
+from results.format import relevant_settings
+from results.optuna_mirror import export
+from results.plots.path import steps, value
+from results.report import write as write_report
+from results.study_record import read_study
 from tests.orchestrator._studies import trials
 
 SCRIPT = """
@@ -106,6 +115,158 @@ def test_any_share_is_sought_by_its_name(folder: Path) -> None:
     assert [row.val_accuracy for row in rows] == [None] * 4
     assert rows[0].score == pytest.approx(0.9 - 0.4 - 0.02 / 3)
     assert "hit rate 49.33%" in printed
+
+
+NUMBER = """
+import argparse, json, os, random
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--act")
+given = parser.parse_args()
+seed = int(os.environ["NAS_SEED"])
+if seed and given.act == "FAILS":
+    raise SystemExit("bad luck")
+for epoch in range(3):
+    loss = 1000 * (given.lr - .3) ** 2 - 5 * (given.act == "b") - 10 / (epoch + 1)
+    loss += random.Random(seed).gauss(0, .5)
+    print(json.dumps({"progress": (epoch + 1) / 3, "loss": loss, "reward": -loss, "val_loss": "text"}))
+"""
+
+
+@pytest.mark.parametrize(("way", "name", "sign"), [("minimise", "loss", 1), ("maximise", "reward", -1)])
+def test_any_number_is_searched_confirmed_shown_and_resumed(
+    folder: Path, way: str, name: str, sign: int
+) -> None:
+    (folder / "train.py").write_text(NUMBER)
+    printed = searched(folder, trials=16, **{way: name})
+    rows, db = trials(folder, STUDY), str(folder / "results.db")
+    assert rows[0].score == pytest.approx(sign * (1000 * 0.4**2 - 10 / 3), abs=3)
+    found = [row for row in rows if row.purpose == "search" and row.score is not None]
+    assert [row.objective for row in found] == [sign * (row.score or 0) for row in found]
+    assert f"goal: {'lowest loss' if sign > 0 else 'highest reward'}" in printed
+    assert "%" not in printed.replace(">99.9%", "")
+    assert "images" not in printed
+    (study,) = queries.study_rows(db)
+    assert (study[way], study["metric"], study["is_share"]) == (name, name, False)
+    repeats = [row for row in rows if row.purpose == "confirmation" and row.of_trial_number != 1]
+    best = [row.score for row in repeats if row.of_trial_number == study["best_trial"] and row.score]
+    assert study["best_mean_accuracy"] == pytest.approx(statistics.mean(best))
+    (model,) = queries.models(db).to_dict("records")
+    assert (model["val_accuracy"], model["trainings"]) == (pytest.approx(statistics.mean(best)), len(best))
+    interval = stats.t.interval(0.95, len(best) - 1, statistics.mean(best), stats.sem(best))
+    assert (model["accuracy_low"], model["accuracy_high"]) == pytest.approx(interval)
+    assert sign * model["difference"] < 0
+    assert model["probability"] > 0.95
+    record = read_study(db, STUDY)
+    heights = [value(record, step.provisional) for step in steps(record) if step.provisional]
+    assert heights == sorted(heights, reverse=sign > 0), "the best so far falls for a loss"
+    searched(folder, trials=16, **{way: name})
+    assert [row.id for row in trials(folder, STUDY)] == [row.id for row in rows]
+
+
+def test_tables_and_the_page_have_a_number_as_it_is_and_no_sizes(folder: Path) -> None:
+    (folder / "train.py").write_text(NUMBER)
+    searched(folder, trials=10, minimise="loss")
+    db = str(folder / "results.db")
+    (study,) = queries.study_rows(db)
+    mean = f"{study['best_mean_accuracy']:.6g}"
+    shown_tables = [
+        tables.studies_table([study]),
+        tables.best_table(queries.best(db)),
+        tables.models_table(queries.models(db)),
+        tables.trials_table(queries.trials(db, STUDY), study),
+    ]
+    for table in shown_tables[:3]:
+        assert mean in {cell for column in table.columns for cell in column.cells}
+    for table in shown_tables[1:]:
+        assert {"MACs", "params", "val acc"}.isdisjoint({column.header for column in table.columns})
+    record = RecordQueries(db)
+    told = record.study(STUDY)
+    record.close()
+    assert told is not None
+    assert told["best"]["mean_accuracy"] == study["best_mean_accuracy"]
+    assert told["sought"] == {
+        "name": "loss",
+        "noun": "loss",
+        "column": "score",
+        "is_own": True,
+        "is_share": False,
+        "is_lower_better": True,
+    }
+
+
+def test_a_candidate_whose_repeat_fails_does_not_win_with_any_number(folder: Path) -> None:
+    """As a number 0 would be a good loss, and the worst there is has no place in a mean."""
+    (folder / "train.py").write_text(NUMBER.replace("FAILS", "b"))
+    searched(folder, trials=24, minimise="loss")
+    rows, db = trials(folder, STUDY), str(folder / "results.db")
+    assert {row.state for row in rows if row.purpose == "confirmation"} == {"completed", "failed"}
+    (model,) = queries.models(db).to_dict("records")
+    (study,) = queries.study_rows(db)
+    assert model["hyperparameters"]["act"] == "a"
+    assert study["best_trial"] == model["trial"]
+
+
+def test_numbers_of_any_size_are_searched_and_mirrored(folder: Path) -> None:
+    source = "import sys; print('{\"loss\": %s}' % {'a': '-1e300', 'b': '1e300'}[sys.argv[-1][-1]])"
+    (folder / "train.py").write_text(source)
+    printed = searched(folder, trials=12, minimise="loss")
+    assert "restarting" not in printed
+    assert {row.score for row in trials(folder, STUDY)} == {-1e300, 1e300}
+    assert write_report(str(folder / "results.db"), STUDY, folder / "report.html")
+    mirrored = export(str(folder / "results.db"), STUDY, str(folder / "optuna.db"))
+    assert mirrored.added == len(trials(folder, STUDY))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"maximise": "reward"}, "a number of a script's own is sought alone; omit one of them"),
+        ({"minimise": "a b"}, "'a b' cannot be a number's name"),
+        ({"min_accuracy": 0.5}, "--min-accuracy 0.5 has no effect with the goal 'lowest loss'; omit it"),
+        ({"metric": "f1"}, "--metric is about a share in [0, 1], not 'lowest loss'; omit it"),
+        ({"pruner": "median"}, "--pruner is about a share"),
+        ({"early_stop": 0.1}, "--early-stop is about a share"),
+        ({"validation_images": "9"}, "--validation-images is about a share"),
+        ({"tolerance": 0.1}, "--tolerance 0.1 has no effect with the goal 'lowest loss'"),
+        ({"model": "senet18"}, "--minimise loss is unknown; give one of macs"),
+        ({"minimise": "macs"}, "a script does not tell its macs"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else "-".join(value),
+)
+def test_what_makes_no_sense_with_any_number_is_refused(
+    folder: Path, given: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BadOption, match=re.escape(words)):
+        shown(show_plan, asked(folder, plan=True, **{"minimise": "loss", **given}))
+
+
+def test_a_plan_warns_of_a_program_or_a_script_that_is_not_here(folder: Path) -> None:
+    for trainer in (f"/no/such/python {folder / 'train.py'}", f"{sys.executable} /no/such.py"):
+        missing = next(word for word in trainer.split() if word.startswith("/no"))
+        assert f"warning: there is no {missing} on this" in shown(show_plan, asked(folder, trainer=trainer))
+    assert "warning" not in shown(show_plan, asked(folder))
+
+
+def test_a_script_that_is_given_a_model_is_said_to_need_none(folder: Path) -> None:
+    with pytest.raises(
+        TrainerBroken, match="A script that knows no `describe` is searched by hpo-search witho"
+    ):
+        shown(show_plan, asked(folder, model="senet18", space="training"))
+
+
+def test_the_settings_of_a_script_s_study_name_no_recipe_and_no_images(folder: Path) -> None:
+    searched(folder, trials=3, confirm=0)
+    (study,) = queries.study_rows(str(folder / "results.db"))
+    shown_settings = relevant_settings(study["question"])
+    assert shown_settings["training"] == {
+        "budget": {"seconds": 60.0},
+        "seed": 0,
+        "device": "cpu",
+        "validation_images": 1000,
+    }
+    assert "scale" not in shown_settings
+    assert shown_settings["trainer"] == study["question"]["trainer"]
 
 
 def test_a_plan_and_a_check_record_nothing(folder: Path) -> None:

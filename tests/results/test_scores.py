@@ -2,8 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from results.scores import ACCURACY, SCORES, effective_validation_images, sought_score, worst_classes
+from results.scores import (
+    ACCURACY,
+    LARGEST,
+    SCORES,
+    effective_validation_images,
+    number_of,
+    sought_score,
+    worst_classes,
+)
 
 BALANCED, F1 = SCORES["balanced_accuracy"], SCORES["macro_f1"]
 COUNTS = (600, 250, 100, 50)
@@ -22,6 +32,41 @@ def test_a_text_about_accuracy_becomes_one_about_the_score_each_word_once() -> N
         "balanced accuracy"
     )
     assert F1.reword("required accuracy") == "required macro F1"
+
+
+def test_a_script_s_number_is_sought_by_its_name_with_its_direction_and_shown_as_it_is() -> None:
+    loss = sought_score({"aim": {"minimise": "loss", "maximise": None, "limits": {}}})
+    reward = sought_score({"aim": {"minimise": None, "maximise": "reward", "limits": {}}})
+    assert (loss.goal, reward.goal) == ("lowest loss", "highest reward")
+    assert (loss.column, loss.field, loss.axis, ACCURACY.axis) == ("score", "score", "loss", "accuracy (%)")
+    assert sought_score({"aim": {"minimise": "macs", "maximise": "accuracy"}}) == ACCURACY
+    assert [loss.text(value) for value in (1234.5, -0.25, 1e300, 0, None)] == [
+        *("1234.5", "-0.25", "1e+300", "0", "-")
+    ]
+    assert loss.interval_text(-3.0, 2.5) == "[-3, 2.5]"
+    assert ACCURACY.interval_text(-0.1, 0.5) == "[0.00, 50.00]"
+    assert loss.reword("more accurate than the start") == "better in loss than the start"
+
+
+@given(st.floats(-LARGEST, LARGEST), st.floats(-LARGEST, LARGEST))
+def test_of_two_numbers_the_better_one_ranks_higher_and_has_the_lower_loss(one: float, other: float) -> None:
+    for score, is_better in (
+        (number_of("loss", None), one < other),
+        (number_of(None, "reward"), one > other),
+    ):
+        assert score is not None
+        assert (score.merit(one) > score.merit(other)) == is_better
+        assert (score.loss(one) < score.loss(other)) == is_better
+        assert score.merit(one) > score.merit(None), "a failed training is the worst"
+        assert score.merit(score.merit(one)) == one
+        assert score.holds(one)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.1e300, 10**400, True, "0.5", None])
+def test_what_is_no_finite_number_cannot_be_sought(value: object) -> None:
+    score = number_of("loss", None)
+    assert score is not None
+    assert not score.holds(value)
 
 
 def test_the_worst_classes_come_first_without_those_that_have_no_images() -> None:

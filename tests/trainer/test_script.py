@@ -16,15 +16,28 @@ TELLS = "import json, os, sys; "
 SETTINGS: dict[str, Any] = {"lr": 0.1, "layers": 2}
 
 
-def adapter(folder: Path, source: str, config_as: str = "words", score: str = "accuracy") -> list[str]:
-    """The command that trains once with a script of this source."""
+def adapter(
+    folder: Path,
+    source: str,
+    config_as: str = "words",
+    score: str = "accuracy",
+    program: str = sys.executable,
+) -> list[str]:
+    """The command that trains once with a script of this source. score: `any NAME` for any number"""
     script, config = folder / "train.py", folder / "trial.json"
     script.write_text(source)
     asked = {"model": "train", "dataset": "script", "hyperparameters": SETTINGS, "seed": 7}
     if not config.exists():
         config.write_text(json.dumps({**asked, "budget": {"seconds": 30}}))
-    own = ["--config-as", config_as, "--score", score, "--folder", str(folder / "started")]
-    words = [sys.executable, "-P", "-m", "trainer.script", *own, "--", sys.executable, str(script), "--end"]
+    own = [
+        "--config-as",
+        config_as,
+        f"--score={score.removeprefix('any ')}",
+        "--folder",
+        str(folder / "started"),
+    ]
+    own += ["--any-number"] if score.startswith("any ") else []
+    words = [sys.executable, "-P", "-m", "trainer.script", *own, f"--script={program} {script}"]
     return [*words, "train", "--config", str(config)]
 
 
@@ -85,6 +98,42 @@ def test_another_number_is_sought_by_its_name(tmp_path: Path) -> None:
     source = 'print(\'{"f1": 0.25, "lr": 3, "val_accuracy": 93}\')'
     _, events, _ = trained(tmp_path, source, score="f1")
     assert (events[-1]["val_f1"], events[-1]["val_accuracy"]) == (0.25, None)
+
+
+@pytest.mark.parametrize("value", [1234.5, -3, 0, 1e300, -1e300, 2**70])
+def test_any_number_is_sought_by_exactly_its_name(tmp_path: Path, value: float) -> None:
+    source = f'print(\'{{"loss": {value}, "val_loss": 7, "val_accuracy": 93}}\')'
+    code, events, _ = trained(tmp_path, source, score="any loss")
+    assert code == 0
+    assert (events[-1]["score"], events[-1]["val_loss"], events[-1]["val_accuracy"]) == (value, 7, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "words"),
+    [
+        ('"0.5"', 2, "the script reports loss '0.5', which is not a number; print one, without quotes"),
+        ("[1]", 2, "loss [1], which is not a number"),
+        ("NaN", 3, "the script reports loss nan"),
+        ("-1e999", 3, "the script reports loss -inf"),
+        (f"1{400 * '0'}", 3, "the script reports loss 1000"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused_or_has_diverged(
+    tmp_path: Path, told: str, code: int, words: str
+) -> None:
+    found, events, _ = trained(tmp_path, f"print('{{\"loss\": {told}}}')", score="any loss")
+    assert (found, events[-1]["event"]) == (code, "error")
+    assert words in events[-1]["message"]
+
+
+def test_of_very_many_lines_ever_fewer_are_passed_on_and_the_last_is_the_result(tmp_path: Path) -> None:
+    source = "for e in range(20_000): print('{\"loss\": %d}' % e)"
+    code, events, _ = trained(tmp_path, source, score="any loss")
+    passed = [event["score"] for event in events if event["event"] == "epoch"]
+    assert (code, events[-1]["score"], events[-1]["steps"]) == (0, 19_999, 20_000)
+    assert passed[:1000] == list(range(1000))
+    assert 2000 < len(passed) < 4000
+    assert passed == sorted(passed)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +213,7 @@ def test_a_process_that_a_script_leaves_with_its_output_open_is_not_waited_for(t
 
 
 def test_a_command_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    words = ["/no/such/program" if word == sys.executable else word for word in adapter(tmp_path, "")]
+    words = adapter(tmp_path, "", program="/no/such/program")
     ended = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "cannot start '/no/such/program': No such file or directory" in ended.stdout
@@ -230,7 +279,7 @@ def test_the_description_changes_with_the_script_alone(tmp_path: Path) -> None:
     def source(text: str) -> str:
         words = adapter(tmp_path, text)
         told = subprocess.run(
-            [*words[: words.index("--end") + 1], "describe", "--check-data"],
+            [*words[: words.index("train")], "describe", "--check-data"],
             input=(tmp_path / "trial.json").read_text(),
             capture_output=True,
             text=True,

@@ -16,6 +16,8 @@ export function el(name, attributes = {}, ...children) {
 export const show = (place, ...children) => place.replaceChildren(...children.flat().filter((c) => c !== null));
 export const say = (text) => { document.getElementById("said").textContent = text; };
 
+// A value of what a study seeks: a share in percent, or any number of a script's as it is.
+export const score = ({ is_share: share }, value, digits = 2) => (share || value === null || value === undefined ? percent(value, digits) : String(Number(value.toPrecision(6))));
 export const percent = (share, digits = 2) => (share === null || share === undefined ? "" : `${(100 * share).toFixed(digits)}%`);
 export const seconds = (count) => (count === null || count === undefined ? "" : count < 100 ? count.toFixed(1) : Math.round(count).toString());
 export const quantity = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,6 +1,6 @@
 // The list of studies, with what each has found: filtered by name, state and kind, sorted by a column.
 import { ask, at } from "./api.js";
-import { el, field, moment, percent, say, select, show, state, table } from "./dom.js";
+import { el, field, moment, say, score, select, show, state, table } from "./dom.js";
 import { sizeOf } from "./plot.js";
 
 const STATES = ["running", "starting", "queued", "finished", "stopped", "interrupted", "failed"];
@@ -15,7 +15,7 @@ const COLUMNS = [
   ["Kind", "wide", (row) => row.kind, (row) => row.kind],
   ["Trainings", "n", (row) => row.trainings, progress],
   ["Best size", "n", (row) => (row.best ? sizeOf(row.metric).of(row.best) : null), size],
-  ["Best accuracy", "n", (row) => row.best?.mean_accuracy ?? null, (row) => percent(row.best?.mean_accuracy)],
+  ["Best accuracy", "n", (row) => row.best?.mean_accuracy ?? null, (row) => `${row.best && !row.sought.is_share ? `${row.sought.noun} ` : ""}${score(row.sought, row.best?.mean_accuracy)}`],
   ["Left", "wide", (row) => row.seconds_left?.likely ?? row.seconds_left?.least ?? null, (row) => row.left ?? ""],
   ["Updated", "wide", (row) => row.updated_at, (row) => moment(row.updated_at)],
   ["Message", "wide", (row) => row.message, (row) => row.message ?? ""],

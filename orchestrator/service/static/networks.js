@@ -1,6 +1,6 @@
 // The network found beside the base network: layers, sizes, accuracy and latency, and their files to download.
 import { ask, at, save } from "./api.js";
-import { el, percent, quantity, say, show, table } from "./dom.js";
+import { el, quantity, say, score, show, table } from "./dom.js";
 import { reword } from "./plot.js";
 
 const PAUSE = 4000; // ms until a service that was busy is asked again
@@ -35,7 +35,7 @@ function draw(section, name, told, shown) {
     ["Layers", (one) => count(one.layers)],
     ["Parameters", (one) => millions(one.parameters)],
     ["MACs", (one) => millions(one.macs)],
-    [reword(told, "Accuracy"), (one) => accuracy(one.accuracy)],
+    [reword(told, "Accuracy"), (one) => accuracy(told.sought, one.accuracy)],
     ["Latency of one image", (one) => (one.latency_ms === null ? "" : `${one.latency_ms.toFixed(2)} ms`)],
     ...latencies(shown),
     ["Size of its weights", (one) => megabytes(one.files[WEIGHTS])],
@@ -54,10 +54,11 @@ function latencies(shown) {
   return [...heads].map((name) => [name, (one) => text(one.latencies.find((measured) => head(measured) === name))]);
 }
 
-function accuracy(known) {
+function accuracy(sought, known) {
   if (!known) return "";
-  const interval = known.low === null ? "" : ` [${(100 * known.low).toFixed(2)}, ${(100 * known.high).toFixed(2)}]`;
-  return `${percent(known.mean)}${interval} (${quantity(known.trainings, "training")})`;
+  const ends = [known.low, known.high].map((end) => score(sought, end).replace("%", ""));
+  const interval = known.low === null ? "" : ` [${ends.join(", ")}]`;
+  return `${score(sought, known.mean)}${interval} (${quantity(known.trainings, "training")})`;
 }
 
 function download(study, one) {

@@ -1,5 +1,5 @@
 // Small plots as SVG, redrawn at each change. The tables beside them have the same numbers for screen readers.
-import { el, percent, quantity } from "./dom.js";
+import { el, percent, quantity, score } from "./dom.js";
 
 const WIDE = 520, HIGH = 280, LEFT = 54, BOTTOM = 38, TOP = 12, RIGHT = 14;
 
@@ -35,7 +35,6 @@ function frame(label, xs, ys, { x, y, xText, yText, fromZero = false }) {
 
 const nothing = (text) => el("p", { class: "soft" }, text);
 const number = (value) => String(Number(value.toPrecision(6)));
-const share = (value) => percent(value, 1);
 
 export function kindOf(row) {
   if (row.purpose === "baseline" || row.purpose === "confirmation") return row.purpose;
@@ -52,6 +51,9 @@ export const sizeOf = ({ unit, column, scale, digits }) => ({
 });
 // What a study seeks in place of the accuracy (results/scores.py): its value in a row, and a text about it.
 export const reached = (told, row) => row[told.sought.column];
+export const isSized = ({ minimise, sought }) => minimise !== null && minimise !== sought.name; // whether a size is minimised
+const values = ({ sought }) => (value) => score(sought, value, 1);
+const validation = ({ sought }) => (sought.is_share ? "validation " : "");
 export const reword = ({ sought: { name, noun } }, text) => (name === "accuracy" ? text
   : text.replace(/accuracy/gi, (word) => (word[0] === "A" ? noun[0].toUpperCase() + noun.slice(1) : noun)));
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
@@ -63,13 +65,13 @@ export function scatter(rows, told, open) {
   const xs = trained.map(of), ys = trained.map(to);
   const label = reword(told, `Accuracy over ${axis} of ${quantity(trained.length, "training")}; the table of trials has each of them.`);
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
-    { x: axis, y: reword(told, "validation accuracy"), xText: number, yText: share });
+    { x: axis, y: reword(told, `${validation(told)}accuracy`), xText: number, yText: values(told) });
   if (bound !== null) {
     svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
       el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, reword(told, `required accuracy ${percent(bound)}`)));
   }
   for (const row of [...trained].sort((a, b) => depth(a) - depth(b))) {
-    const says = `trial ${row.number}: ${text(row)} ${axis}, ${percent(to(row))}, ${kindOf(row)}`;
+    const says = `trial ${row.number}: ${text(row)} ${axis}, ${score(told.sought, to(row))}, ${kindOf(row)}`;
     svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(of(row)), cy: py(to(row)), onclick: () => open(row.number) },
       el("svg:title", {}, says)));
   }
@@ -85,11 +87,11 @@ export function curve(rows, about) {
   if (!told.length) return nothing("No epoch has ended yet.");
   const timed = told.every((row) => row.elapsed_seconds !== null);
   const xs = told.map((row) => (timed ? row.elapsed_seconds : row.step)), ys = told.map((row) => reached(about, row));
-  const label = `Learning curve of ${told.length} measurements, the last at ${percent(ys.at(-1))}; the table below has them all.`;
+  const label = `Learning curve of ${told.length} measurements, the last at ${score(about.sought, ys.at(-1))}; the table below has them all.`;
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
-    { x: timed ? "seconds of the budget" : "steps", y: reword(about, "validation accuracy"), xText: number, yText: share, fromZero: true });
+    { x: timed ? "seconds of the budget" : "steps", y: reword(about, `${validation(about)}accuracy`), xText: number, yText: values(about), fromZero: true });
   if (bound !== null) svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }));
   svg.append(el("svg:path", { class: "path", d: told.map((_, i) => `${i ? "L" : "M"}${px(xs[i])} ${py(ys[i])}`).join("") }));
-  told.forEach((row, i) => svg.append(el("svg:circle", { r: 3.5, cx: px(xs[i]), cy: py(ys[i]) }, el("svg:title", {}, `${number(xs[i])}: ${percent(ys[i])}`))));
+  told.forEach((row, i) => svg.append(el("svg:circle", { r: 3.5, cx: px(xs[i]), cy: py(ys[i]) }, el("svg:title", {}, `${number(xs[i])}: ${score(about.sought, ys[i])}`))));
   return svg;
 }

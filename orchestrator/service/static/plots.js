@@ -1,7 +1,7 @@
 // The plots of the report, as the study stands. Each is asked for while it is open, and again when the study changes.
 import { ask, at } from "./api.js";
 import { el, show } from "./dom.js";
-import { reword } from "./plot.js";
+import { isSized, reword } from "./plot.js";
 
 const PLOTS = [["front", "Size and accuracy, with required accuracy, margin and intervals"],
   ["path-hours", "Best so far over device-hours"], ["curves-progress", "Learning curves by budget"], ["curves-seconds", "Learning curves by seconds"],
@@ -33,7 +33,8 @@ export async function paint(place, told, signal, height = told.layout.height) {
 // Return the section, and what is to be called when the study has changed.
 export function plots(name, told, signal) {
   const [front, ...rest] = PLOTS; // where all networks have one size, how it went comes first
-  const all = (told.minimise ? PLOTS : [...rest, front]).map(([plot, words]) => folded(name, plot, reword(told, words), signal));
+  const shown = told.question?.config_as ? rest : isSized(told) ? PLOTS : [...rest, front]; // a script tells no sizes
+  const all = shown.map(([plot, words]) => folded(name, plot, reword(told, words), signal));
   const section = el("section", { class: "card", "aria-label": "All plots" }, el("h2", {}, "All plots"), all.map(({ details }) => details));
   return { section, changed: () => all.forEach(({ changed }) => changed()) };
 }

@@ -1,6 +1,6 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
 import { ask, at, listen, save } from "./api.js";
-import { el, facts, label, moment, percent, point, quantity, say, seconds, show, state, table } from "./dom.js";
+import { el, facts, label, moment, percent, point, quantity, say, score, seconds, show, state, table } from "./dom.js";
 import { networks } from "./networks.js";
 import { reached, reword, scatter, sizeOf } from "./plot.js";
 import { figure, plots } from "./plots.js";
@@ -42,7 +42,7 @@ async function everything(page) {
 function heard(page, rows) {
   for (const row of rows) page.rows.set(row.number, row);
   const last = rows.at(-1);
-  if (last && last.state !== "running") say(`Trial ${last.number} ${label(last.state)}${reached(page.told, last) === null ? "" : `, ${page.told.sought.noun} ${percent(reached(page.told, last))}`}`);
+  if (last && last.state !== "running") say(`Trial ${last.number} ${label(last.state)}${reached(page.told, last) === null ? "" : `, ${page.told.sought.noun} ${score(page.told.sought, reached(page.told, last))}`}`);
 }
 
 function frame(page) {
@@ -58,12 +58,12 @@ function frame(page) {
   choosing(page);
   page.networks = networks(page.name, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
+  const sizes = el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter);
+  const found = el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path.parts);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
     page.lost, page.wrong, page.numbers, page.workers,
-    el("div", { class: "two" },
-      el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter),
-      el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path.parts)),
+    el("div", { class: "two" }, page.told.question?.config_as ? [found, el("div")] : [sizes, found]), // of a script no size is known
     el("p"), page.networks.section, page.plots.section, el("p"),
     el("section", { class: "card", "aria-label": "Trials" }, el("div", { class: "head" }, el("h2", {}, "Trials"), page.together), page.trials),
     el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "Settings"), page.asked)));
@@ -117,17 +117,17 @@ function tick(page, clocks) {
   progress(page, clocks);
   for (const clock of clocks) {
     const [accuracy, spent] = page.trials.querySelectorAll(`[data-trial="${clock.number}"] [data-clock]`);
-    if (accuracy) [accuracy.textContent, spent.textContent] = [percent(reached(page.told, clock)), seconds(clock.seconds)];
+    if (accuracy) [accuracy.textContent, spent.textContent] = [score(page.told.sought, reached(page.told, clock)), seconds(clock.seconds)];
   }
 }
 
 const link = (name, number, words) => el("a", { href: `#/trial${at(name, number)}` }, String(words));
 
-function best(name, { best, metric }) {
+function best(name, { best, metric, sought }) {
   if (!best) return "none yet";
   const { axis, text } = sizeOf(metric), size = text(best) && `${text(best)} ${axis}, `;
   const sure = best.trainings > 1 ? ` (mean of ${best.trainings})` : "";
-  return el("span", {}, link(name, best.trial, `trial ${best.trial}`), `: ${size}${percent(best.mean_accuracy)}${sure}${best.verdict ? `, ${best.verdict}` : ""}`);
+  return el("span", {}, link(name, best.trial, `trial ${best.trial}`), `: ${size}${score(sought, best.mean_accuracy)}${sure}${best.verdict ? `, ${best.verdict}` : ""}`);
 }
 
 function trials(page, rows, best) {
@@ -151,7 +151,7 @@ function line(page, row, size, isBest) {
     el("th", { scope: "row" }, choice(page, row), el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
     el("td", { class: "wide" }, row.purpose === "confirmation" ? `repeat of ${row.of_trial_number}` : row.purpose),
     el("td", {}, point(row.candidate)), el("td", { class: "n" }, size.text(row)),
-    el("td", { class: "n", "data-clock": runs }, percent(reached(page.told, row) ?? (clock && reached(page.told, clock)))),
+    el("td", { class: "n", "data-clock": runs }, score(page.told.sought, reached(page.told, row) ?? (clock && reached(page.told, clock)))),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
     el("td", {}, el("span", { class: `state ${runs ? "running" : waits ? "waiting" : outcome}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the Pareto front" : ", the best") : ""}`)));
 }

@@ -1,6 +1,6 @@
 // One trial: its numbers, its learning curve as it grows, its log and its configuration.
 import { ask, at } from "./api.js";
-import { el, facts, percent, point, quantity, seconds, show, state, table } from "./dom.js";
+import { el, facts, percent, point, quantity, score, seconds, show, state, table } from "./dom.js";
 import { curve, reached, reword, sizeOf } from "./plot.js";
 import { follow } from "./study.js";
 
@@ -33,7 +33,7 @@ export async function trial(main, signal, name, number) {
 
 function measurement(row, about) {
   const loss = row.train_loss === null ? "" : row.train_loss.toPrecision(4);
-  return el("tr", {}, [seconds(row.epoch), seconds(row.elapsed_seconds), loss, percent(reached(about, row))].map((text) => el("td", { class: "n" }, text)));
+  return el("tr", {}, [seconds(row.epoch), seconds(row.elapsed_seconds), loss, score(about.sought, reached(about, row))].map((text) => el("td", { class: "n" }, text)));
 }
 
 // The classes with the lowest accuracies, the worst first.
@@ -50,6 +50,7 @@ function head(told, about) {
     ["Purpose", told.purpose === "confirmation" ? `repeat of trial ${told.of_trial_number}` : told.purpose],
     ["Candidate", point(told.candidate)],
     ["Accuracy", percent(told.val_accuracy)],
+    [reword(about, "Accuracy"), about.sought.is_own ? score(about.sought, told.score) : ""],
     ["Balanced accuracy", percent(told.val_balanced_accuracy)],
     ["Macro F1", percent(told.val_macro_f1)],
     ["Top-5 accuracy", percent(told.val_top5_accuracy)],

@@ -200,3 +200,15 @@ def test_what_an_earlier_study_found_leads_to_the_valley_at_once(is_warm: bool) 
         assert np.argmax(expected(list(LINE))) in range(22, 25)
     else:
         assert expected is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e299])
+def test_objectives_of_any_size_and_sign_are_modelled(scale: float) -> None:
+    """Squares of such numbers are infinite, as a warning says, which is an error in tests."""
+    problem = Problem(LINE, LINE.point({"n": 20}))
+
+    def answer(point: Point) -> Evaluation:
+        return Evaluation(scale * (0.1 * (float(point["n"]) - 14) ** 2 - 3))
+
+    answers = answered(problem, answer, on_line(0, 11, 20, 30, 40))
+    assert 10 <= float(promising(answers, problem)[0]["n"]) <= 18

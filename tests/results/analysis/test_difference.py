@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from results.analysis.difference import BASE, Trainings, compare, contrast_variance, least_confirmed
+from results.analysis.difference import (
+    BASE,
+    Trainings,
+    compare,
+    compare_numbers,
+    contrast_variance,
+    least_confirmed,
+)
 from results.analysis.posterior import VerdictSettings
 
 SD = 0.006
@@ -38,6 +45,30 @@ def test_many_pairs_come_to_the_textbook_s_paired_t() -> None:
     assert found.interval() == pytest.approx((low, high), rel=0.03, abs=3e-5)
     assert found.pairs == 200
     assert found.shared == pytest.approx(0.6, abs=0.08)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e299])
+def test_any_number_is_compared_by_the_paired_t_of_the_replicates_in_common(scale: float) -> None:
+    one = {1: 5.0 * scale, 2: -3.0 * scale, 3: 4.0 * scale, 4: 9.0 * scale}
+    other = {1: 4.0 * scale, 2: -3.5 * scale, 3: 1.0 * scale, 7: 0.0}
+    found = compare_numbers(one, other)
+    assert found is not None
+    gaps = [1.0, 0.5, 3.0]
+    low, high = stats.t.interval(0.95, 2, 1.5, stats.sem(gaps))
+    assert found.mean == pytest.approx(1.5 * scale, rel=1e-9, abs=0)
+    assert found.interval() == pytest.approx((low * scale, high * scale), rel=1e-9, abs=0)
+    assert found.probability() == pytest.approx(1 - stats.ttest_1samp(gaps, 0, alternative="greater").pvalue)
+    assert found.pairs == 3
+    assert compare_numbers({1: 1.0, 2: 2.0}, {2: 0.0, 3: 1.0}) is None, "one pair tells no noise"
+
+
+def test_a_difference_without_noise_is_sure_and_none_at_all_is_a_half() -> None:
+    ahead = compare_numbers({1: 3.0, 2: 4.0}, {1: 1.0, 2: 2.0})
+    level = compare_numbers({1: 3.0, 2: 4.0}, {1: 3.0, 2: 4.0})
+    assert ahead is not None
+    assert level is not None
+    assert ahead.probability() == pytest.approx(1.0)
+    assert level.probability() == 0.5
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])

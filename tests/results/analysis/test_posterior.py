@@ -6,7 +6,7 @@ import random
 import pytest
 from scipy import stats
 
-from results.analysis.posterior import believe, noisier, pool_noise
+from results.analysis.posterior import believe, believe_number, noisier, pool_noise
 
 
 def test_probability_and_interval_are_student_t_around_the_mean() -> None:
@@ -17,6 +17,20 @@ def test_probability_and_interval_are_student_t_around_the_mean() -> None:
     assert belief.freedom == 7, "four of the prior, three of the trainings"
     assert belief.probability(0.91) == pytest.approx(stats.t.sf((0.91 - 0.915) / scale, 7), abs=1e-5)
     assert belief.interval() == pytest.approx(stats.t.interval(0.95, 7, 0.915, scale), abs=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e299])
+def test_any_number_has_the_t_interval_of_its_own_repeats(scale: float) -> None:
+    repeats = [scale * value for value in (-3.0, 1.5, 2.0, -1.0)]
+    belief = believe_number(repeats)
+    expected = stats.t.interval(0.95, 3, -0.125, stats.sem([-3.0, 1.5, 2.0, -1.0]))
+    assert belief.mean == pytest.approx(-0.125 * scale, rel=1e-9, abs=0)
+    assert belief.interval() == pytest.approx([scale * end for end in expected], rel=1e-9, abs=0)
+
+
+def test_any_number_has_no_interval_from_one_training_and_an_empty_one_without_noise() -> None:
+    assert all(map(math.isnan, believe_number([7.0]).interval()))
+    assert believe_number([7.0, 7.0]).interval() == (7.0, 7.0)
 
 
 def test_without_replicates_the_noise_is_that_of_the_validation_images() -> None:
