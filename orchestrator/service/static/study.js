@@ -131,12 +131,12 @@ function best(name, { best, metric, sought }) {
 }
 
 function trials(page, rows, best) {
-  const size = sizeOf(page.told.metric);
+  const size = page.told.question?.config_as ? null : sizeOf(page.told.metric); // of a script no size is known
   const hidden = page.all ? 0 : Math.max(0, rows.length - SHOWN);
   const focused = document.activeElement, focus = focused?.closest?.("[data-trial]")?.dataset.trial;
   const made = rows.slice(hidden).reverse().map((row) => line(page, row, size, best.includes(row.number)));
   const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, hidden === 1 ? "Show the earlier one" : `Show the ${hidden} earlier ones`) : null;
-  const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], [size.axis, "n"], [reword(page.told, "Accuracy"), "n"], ["Seconds", "n wide"], ["State"]];
+  const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], ...(size ? [[size.axis, "n"]] : []), [reword(page.told, "Accuracy"), "n"], ["Seconds", "n wide"], ["State"]];
   show(page.trials, rows.length ? table(`${quantity(rows.length, "trial")}, the latest first; open one to see its curve and log, or choose several to see their curves together`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
   if (focus) page.trials.querySelector(`[data-trial="${focus}"] ${focused.localName}`)?.focus({ preventScroll: true });
 }
@@ -150,7 +150,7 @@ function line(page, row, size, isBest) {
   return el("tr", { "data-trial": row.number, class: isBest ? "best" : runs ? "running" : null },
     el("th", { scope: "row" }, choice(page, row), el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
     el("td", { class: "wide" }, row.purpose === "confirmation" ? `repeat of ${row.of_trial_number}` : row.purpose),
-    el("td", {}, point(row.candidate)), el("td", { class: "n" }, size.text(row)),
+    el("td", {}, point(row.candidate)), size && el("td", { class: "n" }, size.text(row)),
     el("td", { class: "n", "data-clock": runs }, score(page.told.sought, reached(page.told, row) ?? (clock && reached(page.told, clock)))),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
     el("td", {}, el("span", { class: `state ${runs ? "running" : waits ? "waiting" : outcome}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the Pareto front" : ", the best") : ""}`)));

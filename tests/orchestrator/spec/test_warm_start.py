@@ -121,7 +121,7 @@ def test_a_warm_start_without_trainings_on_record_resumes_without_them(
 ) -> None:
     with monkeypatch.context() as older:
         older.setattr("orchestrator.spec.study_spec.SOLVER_VERSION", 1)
-        older.setattr("orchestrator.spec.warm_start._trainings", lambda trials, spec: [])
+        older.setattr("orchestrator.spec.warm_start._trainings", lambda *_: [])
         run(earlier, trials=4, **WARM)
     before = record(earlier, "w")
     with closing(sqlite3.connect(earlier / "results.db")) as connection, connection:

@@ -284,7 +284,7 @@ def test_a_first_run_that_lost_its_weights_does_not_stand_for_the_model(tmp_path
         ({"save_as": "senet18"}, BadOption, "would hide the model it was made from"),
         ({"save_as": "a/b"}, BadOption, "cannot be the name of a folder"),
         ({"model": "no such"}, TrainerRefused, r"no network 'no such'; .*; saved models: mine$"),
-        ({"model": "x@y"}, BadOption, "the study y has saved no model x"),
+        ({"model": "x@y"}, BadOption, "the study y has neither saved a model x nor started with one"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_with_a_reason(
