@@ -127,11 +127,16 @@ def interval(row: Mapping[str, Any], sought: Score = ACCURACY) -> str:
 
 
 def comparison_text(
-    probability: float, row: Mapping[str, Any], tolerance: float | None = 0.0, sought: Score = ACCURACY
+    probability: float,
+    row: Mapping[str, Any],
+    tolerance: float | None = 0.0,
+    sought: Score = ACCURACY,
+    needed: float = 0.0,
 ) -> str:
     """Return how a network compares with the base network, or with the start of a search for accuracy.
 
     row: with the columns of `difference.COLUMNS`; tolerance: None for a comparison with the start
+    needed: the probability that confirms, which is told with one that falls short
     """
     points = 100 * (tolerance or 0.0)
     claim = "as accurate as the base"
@@ -140,6 +145,8 @@ def comparison_text(
     elif tolerance is None:
         claim = "more accurate than the start"
     chance = ">99.9%" if probability >= 0.9995 else percent(probability, 1)
+    if probability < needed:  # rounded down, so that the two are never the same
+        chance = f"{math.floor(1000 * probability) / 10:.1f}% ({percent(needed, 1)} needed)"
     gap = sought.difference_text(row["difference"], row["difference_low"], row["difference_high"])
     return f"{claim} with probability {chance}: difference {gap}, {quantity(row['pairs'], 'pair')}"
 
@@ -153,8 +160,9 @@ def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: s
     if chance is None:
         return ""
     if row["difference"] is not None:
-        tolerance = VerdictSettings.read(question).tolerance if minimised else None
-        return sought.reword(comparison_text(chance, row, tolerance, sought))
+        settings = VerdictSettings.read(question)
+        tolerance, needed = (settings.tolerance, settings.needed) if minimised else (None, 0.0)
+        return sought.reword(comparison_text(chance, row, tolerance, sought, needed))
     claim = "to reach the required accuracy" if minimised else "to be more accurate than the start"
     return sought.reword(f"{percent(chance, 1)} likely {claim}")
 

@@ -105,7 +105,8 @@ class ModelVerdicts:
         belief = self._believe(row)
         if self._goal.base is None:
             return f"{belief_text(belief, columns['probability'])} of {accuracy_text(self._goal.bound)}"
-        compared = comparison_text(columns["probability"], columns, self._goal.tolerance)
+        goal = self._goal
+        compared = comparison_text(columns["probability"], columns, goal.tolerance, needed=goal.level)
         return self._search.sought.reword(f"{compared}; {belief_text(belief, None)}")
 
     def _believe(self, row: Trial) -> Posterior:

@@ -5,7 +5,7 @@ from rich.table import Table
 from results import queries, tables
 from results.cli import show
 from results.db.store import Store
-from results.format import changes, quantity, settings, shown_point
+from results.format import changes, comparison_text, quantity, settings, shown_point
 from tests.results.records import complete, config, open_study
 
 
@@ -84,3 +84,10 @@ def test_a_candidate_is_shown_in_the_values_that_its_training_gets() -> None:
 def test_a_count_has_its_noun_in_the_right_number() -> None:
     found = [quantity(count, "trial") for count in (0, 1, 2, 1234, 1.0, 2.5)]
     assert found == ["0 trials", "1 trial", "2 trials", "1,234 trials", "1 trial", "2.5 trials"]
+
+
+def test_a_probability_that_falls_short_is_told_with_what_is_needed() -> None:
+    row = {"difference": -0.009, "difference_low": -0.0208, "difference_high": 0.003, "pairs": 3}
+    short = comparison_text(0.96664, row, 0.02, needed=1 - 0.05 / 1.5)
+    assert "with probability 96.6% (96.7% needed): difference -0.90 points [-2.08, +0.30], 3 pairs" in short
+    assert "with probability 96.7%: difference" in comparison_text(0.9668, row, 0.02, needed=1 - 0.05 / 1.5)

@@ -141,8 +141,9 @@ def test_a_winner_without_a_verdict_is_told_with_what_its_model_knows(store: Sto
     store.save_model(**known, **compared)
     said = words(page(db, "demo"))
     assert (
-        "It is provisional, as its repeats gave no verdict: as accurate as the base with probability 90.0%: "
-        "difference +0.40 points [-1.00, +2.00], 3 pairs. Trainings of the same images" in said
+        "It is provisional, as its repeats gave no verdict: as accurate as the base with probability 90.0% "
+        "(98.3% needed): difference +0.40 points [-1.00, +2.00], 3 pairs. Trainings of the same images"
+        in said
     )
     assert "steps on 6 folds, each with 500 training and 100 validation images of folder" in said
 
