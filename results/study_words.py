@@ -153,6 +153,8 @@ def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
         low, high, trainings = (model[name] for name in ("accuracy_low", "accuracy_high", "trainings"))
     elif known is not None:
         mean, (low, high), trainings = known.belief.mean, known.belief.interval(), known.belief.trainings
+    elif model is not None and _is_repeated(study, best):  # a number, of which one repeat gives no interval
+        return f"Its {sought.noun} is {sought.text(model['val_accuracy'])} (n {model['trainings']})."
     else:
         known_as = f"a {validation}{sought.noun} of {sought.text(best['accuracy'])}"
         return f"The training that selected it had {known_as}."
@@ -164,7 +166,7 @@ def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
 
 def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
     if not study.minimised and study.study["kind"] not in RUN_BY_RUN:
-        return _lead(study, model)
+        return _lead(study, best, model)
     if study.bound is None or (model and model["status"] == "confirmed" and not best["verdict"]):
         return ""
     if best["verdict"]:
@@ -172,10 +174,14 @@ def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
         return f"It is {best['verdict']}: {trust}, by its repeats.{_shared(best)}"
     trust = trust_text(model, study.study["question"], study.minimised) if model else ""
     if model is None or not trust:
-        is_repeated = any(row["of_trial_number"] == best["number"] for row in study.rows)
-        why = "its repeats gave no verdict" if is_repeated else "it was not trained again"
+        why = "its repeats gave no verdict" if _is_repeated(study, best) else "it was not trained again"
         return f"It is provisional: {why}, so its training may have been lucky."
     return f"It is provisional, as its repeats gave no verdict: {trust}.{_shared(model)}"
+
+
+def _is_repeated(study: StudyRecord, best: Row) -> bool:
+    repeats = (row for row in study.rows if row["purpose"] == "confirmation")  # and not a duplicate
+    return any(row["of_trial_number"] == best["number"] for row in repeats)
 
 
 def _shared(row: Row) -> str:
@@ -188,7 +194,7 @@ def _shared(row: Row) -> str:
     )
 
 
-def _lead(study: StudyRecord, model: Row | None) -> str:
+def _lead(study: StudyRecord, best: Row, model: Row | None) -> str:
     """Return how likely the winner of a search for accuracy is to be better than the start."""
     if model is not None and model["probability"] is not None:
         return f"It is {trust_text(model, study.study['question'], None)}.{_shared(model)}"
@@ -199,6 +205,8 @@ def _lead(study: StudyRecord, model: Row | None) -> str:
             "The start of the search was not retrained, so it is not known whether this is more accurate."
         )
         return study.sought.reword(unknown)
+    if model is not None and _is_repeated(study, best):
+        return "It is provisional: one repeat does not tell how much the results of repeats differ."
     return "It is provisional: it was not retrained, so its training may have been lucky."
 
 

@@ -86,11 +86,10 @@ def candidates(name: str, store: Store | None) -> list[BaseModel]:
     if study:
         theirs = [subject for subject in saved if subject.study == study]
         theirs += _start_of(study, plain, store)
-        there = ", ".join(f"{plain}@{subject.study}" for subject in saved)
         check(
             bool(theirs),
             f"the study {study} has neither saved a model {plain} nor started with one; there are: "
-            f"{there or 'none'}",
+            f"{', '.join(_similar(plain, study, saved, store)) or 'none'}",
         )
         return theirs
     return [*saved, BUILT_IN.get(name) or BaseModel(name, name, _WHOLE, f"the network {name}")]
@@ -149,6 +148,16 @@ def _saved(name: str, store: Store | None) -> list[BaseModel]:
         _of_model(model, study, tuple(other for other in names if other != study.name))
         for model, study in zip(models, studies, strict=True)
     ]
+
+
+def _similar(name: str, study_name: str, saved: list[BaseModel], store: Store | None) -> list[str]:
+    """What may be meant by a `NAME@STUDY` that is nothing: the name in other studies, what that study has."""
+    study = store.study(study_name) if store else None
+    found = [f"{name}@{subject.study}" for subject in saved]
+    if store is not None and study is not None:
+        names = [study.question.get("subject"), *(m.name for m in store.models() if m.study_id == study.id)]
+        found += [f"{other}@{study_name}" for other in names if other]
+    return found
 
 
 def _start_of(study_name: str, name: str, store: Store | None) -> list[BaseModel]:

@@ -62,7 +62,8 @@ class _Mirror:
             there = _study(self._storage, row, asked)
         added, ended = self._bring_trials(there, asked, trials)
         self._bring_attributes(there, row, trials)
-        bring_notes(there, row, trials)
+        best = exporting.records(queries.best(self._db, self._name))
+        bring_notes(there, row, trials, best[0] if best else None)
         return MirrorResult(added, ended, len(trials), row["state"])
 
     def _bring_trials(self, study: Study, asked: Asked, trials: list[dict[str, Any]]) -> tuple[int, int]:

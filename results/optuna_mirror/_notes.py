@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.format import percent
 from results.metrics import shown_metric
-from results.scores import sought_score, sought_value
+from results.scores import sought_score
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -22,13 +22,16 @@ Row = Mapping[str, Any]
 _PIECE = 2045  # characters of a note that one attribute holds
 
 
-def bring_notes(study: Study, row: Row, trials: Sequence[Row]) -> None:
-    """Write the notes of a study and of its trials with a verdict, where they have changed."""
+def bring_notes(study: Study, row: Row, trials: Sequence[Row], best: Row | None) -> None:
+    """Write the notes of a study and of its trials with a verdict, where they have changed.
+
+    best: the study's best trial, as `queries.best` has it; None if there is none
+    """
     there = study._storage.get_study_system_attrs(study._study_id)
     copied = (trial for trial in study.get_trials(deepcopy=False) if "trial" in trial.user_attrs)
     numbers = {trial.user_attrs["trial"]: trial for trial in copied}
     optunas = {number: trial.number for number, trial in numbers.items()}
-    _write(study, there, "", "\n\n".join(_about_study(row, trials, optunas)))
+    _write(study, there, "", "\n\n".join(_about_study(row, trials, best, optunas)))
     for trial in trials:
         if trial["verdict"] and trial["number"] in numbers:
             chance = trial["probability"]
@@ -37,27 +40,28 @@ def bring_notes(study: Study, row: Row, trials: Sequence[Row]) -> None:
             _write(study, there, f"{numbers[trial['number']]._trial_id}:", text)
 
 
-def _about_study(row: Row, trials: Sequence[Row], optunas: Mapping[int, int]) -> Iterator[str]:
+def _about_study(
+    row: Row, trials: Sequence[Row], best: Row | None, optunas: Mapping[int, int]
+) -> Iterator[str]:
     state = f"{row['state']}: {row['message']}" if row["message"] else row["state"]
     yield f"Mirrored from the study **{row['name']}** ({state})."
-    best = next((trial for trial in trials if trial["number"] == row["best_trial"]), None)
     if best is not None:
         size, sought = shown_metric(row["minimise"]), sought_score(row["question"])
         amount = best[size.column]
         with_size = f"{size.text(amount)}, " if amount is not None else ""
-        reached = f"{with_size}{sought.noun} {sought.text(sought_value(best))}"
+        reached = f"{with_size}{sought.noun} {sought.text(best['mean_accuracy'])}"
+        status = best["status"] or best["verdict"] or "provisional"  # a search for accuracy has no verdicts
         yield (
-            f"The search's own best is trial {_named(best, optunas)} ({best['verdict'] or 'provisional'}): "
+            f"The search's own best is trial {_named(best['trial'], optunas)} ({status}): "
             f"{reached}. Optuna's best is the luckiest training."
         )
-    rejected = [_named(trial, optunas) for trial in trials if trial["verdict"] == "rejected"]
+    rejected = [_named(trial["number"], optunas) for trial in trials if trial["verdict"] == "rejected"]
     if rejected:
         yield f"Rejected after repeats: {', '.join(rejected)}."
 
 
-def _named(trial: Row, optunas: Mapping[int, int]) -> str:
+def _named(number: int, optunas: Mapping[int, int]) -> str:
     """Return a trial's number, and what Optuna calls it where that is another."""
-    number = trial["number"]
     there = optunas.get(number)
     return f"{number}" if there is None else f"{number} (here {there})"
 

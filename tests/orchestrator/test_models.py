@@ -157,5 +157,7 @@ def test_a_base_network_can_be_evaluated_beside_what_was_found(tmp_path: Path) -
     assert question["pairs"]["senet18 with nomad_haet"]["scale"]["width"] == 0.25
     rows = [(row["point"]["model"], row["replicate"]) for row in record(tmp_path, "e")]
     assert rows == [("senet18", 0), (NAME, 0), ("senet18", 1), (NAME, 1)]
-    with pytest.raises(BadOption, match="neither saved a model resnet18 nor started with one"):
+    with pytest.raises(
+        BadOption, match=f"model resnet18 nor started with one; there are: senet18@n, {NAME}@n"
+    ):
         evaluate(tmp_path, **{**given, "model": ["resnet18@n"]})

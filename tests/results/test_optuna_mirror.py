@@ -289,6 +289,25 @@ def test_notes_name_the_true_best_and_what_was_rejected(searched: tuple[str, Sto
     assert there(url)._storage.get_study_system_attrs(there(url)._study_id) == before
 
 
+def test_notes_of_a_search_for_accuracy_have_its_model_s_status_and_the_mean_of_repeats(
+    tmp_path: Path, url: str
+) -> None:
+    with Store(db := tmp_path / "results.db") as store:
+        study = open_study(store, kind="hpo", aim={"minimise": "loss"}, space=SPACE)
+        for number, loss in enumerate((3.2, 3.5, 3.7), start=1):
+            repeat = {"purpose": "confirmation", "of_trial_number": 1, "replicate": number - 1}
+            columns = repeat if number > 1 else {"purpose": "search"}
+            trial = store.start_trial(study.id, number, config=None, point={"width": 1.0}, **columns)
+            store.finish_trial(trial.id, "completed", [], score=loss)
+        store.save_model(
+            name="tuned", network="x", depth=1.0, width=1.0, resolution=1.0, dataset="script", recipe="mine",
+            macs=0, parameters=0, val_accuracy=3.6, trainings=2, status="confirmed", study_id=study.id,
+            trial_id=store.trials(study.id)[0].id,
+        )  # fmt: skip
+    optuna_mirror.export(db, "demo", url)
+    assert "own best is trial 1 (here 0) (confirmed): loss 3.6." in notes(url)[""]
+
+
 def test_a_network_rejected_after_its_copy_becomes_infeasible_there(
     searched: tuple[str, Store, Study], url: str
 ) -> None:

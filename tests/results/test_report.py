@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from results import report, study_record, study_words
 from results.cli.commands import main
 from results.db.store import Store
+from results.db.tables import Trial
 from results.report import _command, _figures, _layers, comparison
 from results.report._logs import log_end
 from tests.orchestrator._studies import RUN_COMMAND, run
@@ -473,6 +474,31 @@ def test_the_command_of_a_report_asks_the_same_question(tmp_path: Path) -> None:
 
 def test_a_study_whose_asking_is_not_on_record_has_no_command(record: str) -> None:
     assert _command.command(study_record.read_study(record, "nas-demo")).startswith("not recorded")
+
+
+def test_a_number_that_was_repeated_once_is_told_as_that(store: Store, db: str) -> None:
+    """One repeat gives no interval, but it is not the training that selected the trial."""
+    study = open_study(store, kind="hpo", aim={"minimise": "loss"})
+
+    def report(number: int, loss: float, **columns: Any) -> Trial:
+        trial = store.start_trial(study.id, number, **{"purpose": "search", "config": config(), **columns})
+        return store.finish_trial(trial.id, "completed", [], score=loss)
+
+    def told() -> str:
+        return " ".join(study_words.describe_result(study_record.read_study(db, "demo")))
+
+    best = report(1, 3.2)
+    store.save_model(
+        name="tuned", network="x", depth=1.0, width=1.0, resolution=1.0, dataset="script",
+        recipe="nomad_haet", macs=0, parameters=0, val_accuracy=3.5, trainings=1, status="provisional",
+        study_id=study.id, trial_id=best.id,
+    )  # fmt: skip
+    assert "The training that selected it had a loss of 3.2." in told()
+    assert "it was not retrained" in told()
+    report(2, 3.5, purpose="confirmation", of_trial_number=1)
+    assert "Its loss is 3.5 (n 1)." in told()
+    assert "one repeat does not tell" in told()
+    assert "not retrained" not in told()
 
 
 @pytest.mark.parametrize(
