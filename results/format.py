@@ -53,7 +53,9 @@ def _ingredients(changed: Mapping[str, Any]) -> str:
 
 
 def _named(values: Iterable[tuple[str, Any]]) -> str:
-    return ", ".join(f"{name} {_short(value)}" for name, value in values)
+    return ", ".join(
+        f"{name} {_short(value) if isinstance(value, list) else value_text(value)}" for name, value in values
+    )
 
 
 def _short(value: Any) -> str:

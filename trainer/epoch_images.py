@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor
 
@@ -20,7 +22,8 @@ class EpochImages:
         self._objective, self._seed = objective, seed
         self._generator = _derive(objective.device.torch_device, seed) if ahead else generator
         self._stream = torch.cuda.Stream() if ahead else None  # type: ignore[no-untyped-call, unused-ignore]
-        self._next: tuple[Tensor, Tensor] | None = None  # the random state before an epoch, and its images
+        # what an epoch's images are drawn from, the random state and the progress, and the images
+        self._next: tuple[dict[str, Any], Tensor] | None = None
 
     def draw_ahead(self, epoch: int, progress: float) -> None:
         """Draw the images of an epoch that is to begin at this progress, unless that is done."""
@@ -31,7 +34,7 @@ class EpochImages:
     def take(self, epoch: int, progress: float) -> Tensor:
         """The images of an epoch that begins: uint8 [N, 3, S, S], at the network's full resolution."""
         is_ready = self._next is not None
-        self._random, images = self._next or self._draw(epoch, progress)
+        self._source, images = self._next or self._draw(epoch, progress)
         self._next = None
         if self._stream is not None:
             current = torch.cuda.current_stream()
@@ -46,21 +49,23 @@ class EpochImages:
         """Free what was drawn ahead."""
         self._next = None
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Any]:
         """From what the images of this epoch were drawn; empty if from the generator that was given."""
-        return {} if self._stream is None else {"random": self._random}
+        return {} if self._stream is None else self._source
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Draw the images of the epoch with this state next."""
+    def load_state_dict(self, state: dict[str, Any], epoch: int) -> None:
+        """Draw the images of an epoch that was interrupted again, as they were; they are taken next."""
         self.forget()
         if self._stream is not None and state:
             self._generator.set_state(state["random"].cpu())
+            self._next = self._draw(epoch, state["progress"])
+            self._stream.wait_stream(torch.cuda.current_stream())
 
-    def _draw(self, epoch: int, progress: float) -> tuple[Tensor, Tensor]:
-        random = self._generator.get_state()
+    def _draw(self, epoch: int, progress: float) -> tuple[dict[str, Any], Tensor]:
+        source = {"random": self._generator.get_state(), "progress": progress}
         at = torch.full((), progress, device=self._objective.device.torch_device)
         draw = self._objective.draw(self._generator, at, self._seed, epoch)
-        return random, self._objective.epoch_images(draw)
+        return source, self._objective.epoch_images(draw)
 
 
 def _derive(device: torch.device, seed: int) -> Generator:

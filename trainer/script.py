@@ -36,6 +36,7 @@ WAYS = ("words", "file", "environment")
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 SETTINGS = "settings.json"  # the file that `--config-as file` writes, beside trial.json
 _SILENT_SECONDS = 1.0  # after its end, when a process that it left may still hold its output open
+_MOST_NAMES = 8  # of a line without the score, in a message
 _KEPT = ("train_loss", "val_loss", "learning_rate")  # besides the score, of a line
 _PASSED_ON = (
     500  # lines, while all of them are; from twice as many on every second, of four times every fourth
@@ -199,6 +200,7 @@ class _Run:
 
     stop_reason: None: it was not stopped
     stopped_after: seconds; last: what it reported last; lines: that had a score
+    other: what it reported last without one
     complaint: the last line of its standard error
     """
 
@@ -209,6 +211,7 @@ class _Run:
     process: "subprocess.Popen[str] | None" = None
     last: dict[str, Any] = field(default_factory=dict)
     lines: int = 0
+    other: Mapping[str, Any] = field(default_factory=dict)
     complaint: str = ""
     began: float = field(default_factory=time.monotonic)
 
@@ -313,6 +316,7 @@ class _Run:
     def _measure(self, told: dict[str, Any], seconds: float | None) -> None:
         score = self.script.score_in(told)
         if score is None:
+            self.other = told
             return
         self.lines += 1
         elapsed = time.monotonic() - self.began
@@ -340,7 +344,9 @@ class _Run:
             lacks = f'a line like {{"{self.script.named}": 0.91}} on its output (docs/scripts.md)'
             if self.stop_reason is _Stop.BUDGET:
                 raise TooShort(f"the script was stopped at its budget of {seconds:g} s, before {lacks}")
-            print(f"the script ended without {lacks}", file=sys.stderr)  # noqa: T201
+            names = ", ".join(map(str, list(self.other)[:_MOST_NAMES]))
+            had = f"; its last line of JSON has {names}" if names else ""
+            print(f"the script ended without {lacks}{had}", file=sys.stderr)  # noqa: T201
             return 1
         steps = self.last.get("step", self.lines)
         over = {} if seconds is None else {"overshoot_seconds": trained - seconds}

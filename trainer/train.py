@@ -80,6 +80,7 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
         if objective.curve is not None and len(objective.curve) < len(objective.validation or ()):
             # the shorter of two: a pause of the machine in one would refuse the training
             whole = min(device.time(lambda: copied.validate(whole=True)) for _ in range(2))
+        copied.free_step_memory()  # with images that were drawn ahead, whose time would not be seen
         epoch = device.time(lambda: copied.start_epoch(0.0))
     share_capture_result(state.engine, copied.engine)
     refuse_eager(state.engine, device)

@@ -60,8 +60,9 @@ class TrainState:
             self._outer.after(number + 1)
         self._limit_lead()
         last = self.objective.steps_per_epoch - 1
-        if batch == min(STEPS_AHEAD, last):  # the GPU has steps to take meanwhile
-            self._images.draw_ahead(self._epoch, (number + 1 + last - batch) / total_steps)
+        coming = number + 1 + last - batch  # the first step of the next epoch, if there is one
+        if batch == min(STEPS_AHEAD, last) and coming < total_steps:  # the GPU has steps to take meanwhile
+            self._images.draw_ahead(self._epoch, coming / total_steps)
 
     def read_loss(self) -> float:
         """The mean loss since the last call; waits for the device."""
@@ -116,7 +117,7 @@ class TrainState:
         """Go on from `state_dict()`; the epoch's images are drawn again as they were."""
         self._epoch = state["epoch"]["epoch"]
         self._set_random_state(state["epoch"]["random"])
-        self._images.load_state_dict(state["epoch"].get("images", {}))
+        self._images.load_state_dict(state["epoch"].get("images", {}), self._epoch)
         if self._outer:
             self._outer.load_state_dict(state["outer"])  # first: the epoch's order depends on its tasks
         self.start_epoch(state["epoch"]["progress"])

@@ -167,7 +167,10 @@ def _resolve(
 ) -> PairsSpec:
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
-    check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
+    check(
+        twice is None,
+        f"two of the models are called {twice}; evaluate them in two studies, or rename one's file",
+    )
     request, dataset = request.with_model_defaults(subjects), _dataset(request, subjects)
     settings = _recorded_settings(store, request.study_name(list(dict.fromkeys(names)), dataset))
     pairs = list[Pair]()

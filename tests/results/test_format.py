@@ -23,7 +23,7 @@ def test_a_model_that_settled_nothing_of_these_has_a_dash() -> None:
 
 def test_changes_name_what_is_other_than_the_start_s() -> None:
     start = {"policy": "none", "rho": 0.05, "fades": False}
-    assert changes({"policy": "none", "rho": 0.123456, "fades": True}, start) == "rho 0.123, fades True"
+    assert changes({"policy": "none", "rho": 0.123456, "fades": True}, start) == "rho 0.1235, fades True"
     assert changes(start, start) == "-"
 
 

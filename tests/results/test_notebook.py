@@ -28,7 +28,7 @@ def opened(file: Path = NOTEBOOK) -> Any:
 def test_the_notebook_runs_on_the_record_of_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 
-    run(tmp_path, trials=14, confirm=2, tolerance=0.05)
+    run(tmp_path, trials=40, confirm=2, tolerance=0.05)  # enough for importance
     monkeypatch.setenv("NAS_DB", str(tmp_path / "results.db"))
     monkeypatch.setenv("PLOTLY_RENDERER", "json")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from tests.trainer.test_update import Waits, prepared
 from trainer import train_state
 from trainer.epoch_images import EpochImages
+from trainer.ingredients import Draw
 from trainer.objective import TrainingObjective
 from trainer.train_state import STEPS_AHEAD, TrainState
 
@@ -134,6 +135,31 @@ def test_a_training_that_draws_ahead_is_taken_up_as_it_was(steps: int) -> None:
     assert again.read_loss() == state.read_loss()
     for name, weight in state.network.state_dict().items():
         assert torch.equal(weight, again.network.state_dict()[name]), name
+
+
+def test_an_epoch_that_was_drawn_for_another_progress_is_drawn_again_as_it_was(
+    streams: Streams, objective: TrainingObjective
+) -> None:
+    class Told(TrainingObjective):
+        def epoch_images(self, draw: Draw) -> Tensor:
+            return draw.progress.clone()
+
+    objective = Told(**vars(objective))
+    images, again = (EpochImages(objective, Generator().manual_seed(1), 1, ahead=True) for _ in range(2))
+    images.take(0, 0.0)
+    images.draw_ahead(1, 0.5)
+    assert float(images.take(1, 0.6)) == 0.5, "what was forecast when it was drawn"
+    again.load_state_dict(images.state_dict(), 1)
+    assert float(again.take(1, 0.6)) == 0.5
+
+
+@pytest.mark.usefixtures("ahead")
+def test_no_epoch_is_drawn_after_the_last(streams: Streams) -> None:
+    state = new_state()
+    state.start_epoch(0.0)
+    for batch in range(state.objective.steps_per_epoch):
+        state.step(batch, batch, state.objective.steps_per_epoch)
+    assert "drawn aside" not in streams.seen
 
 
 @pytest.mark.usefixtures("ahead")

@@ -158,6 +158,11 @@ def test_a_number_that_cannot_be_sought_is_refused(
     ("source", "code", "words"),
     [
         ("pass", 1, 'the script ended without a line like {"val_accuracy": 0.91} on its output'),
+        (
+            'print(\'{"acc": 0.5, "epoch": 1}\')',
+            1,
+            "docs/scripts.md); its last line of JSON has acc, epoch",
+        ),
         ("raise SystemExit('bad luck')", 1, "bad luck"),
         ("raise SystemExit(9)", 9, ""),
         ("raise SystemExit(3)", 1, ""),  # which means nothing of a script

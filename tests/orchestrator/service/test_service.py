@@ -106,6 +106,18 @@ def test_a_search_started_on_the_command_line_is_there_and_can_be_resumed(tmp_pa
         assert told["resumable"]
 
 
+def test_a_search_over_a_space_in_a_file_is_resumed_on_the_command_line_alone(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text("[learning_rate]\nlow = 0.01\nhigh = 0.1\n")
+    space = f"{tmp_path / 'space.toml'}"
+    _studies.run(tmp_path, kind="hpo", subject="senet18", space=space, trials=2, confirm=0, study="own")
+    _studies.run(tmp_path, trials=3)
+    with serving(tmp_path) as client:
+        assert client.get("/api/studies/s").json()["resumable"]
+        assert not client.get("/api/studies/own").json()["resumable"]
+        refused = post(client, "/api/studies/own/resume")
+        assert (refused.status_code, "command line" in refused.text) == (422, True)
+
+
 @pytest.mark.slow
 def test_a_search_of_a_folder_is_named_after_it_and_one_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     data = f"folder:{tmp_path / 'images' / 'my photos'}"
