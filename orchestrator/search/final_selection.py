@@ -66,7 +66,7 @@ def retrained_text(search: SearchContext) -> str:
     if search.formulation.confirms:
         return ""
     trained = count_spent(row for row in search.history.rows.values() if row.purpose == "confirmation")
-    return f", and {trained:.4g} more to retrain its best networks" if trained else ""
+    return f", and {trained:.4g} more to retrain its best candidates" if trained else ""
 
 
 def _retrain(

@@ -57,7 +57,7 @@ _PATH = """The best network known at each time. A network that met the required 
 repeats reject it, so the dashed line can rise again."""
 _PATH_CONFIRMED = "The solid line is the best confirmed network."
 _PATH_UP = """The dashed line is the best single training so far. The best of many trainings is usually a
-lucky one, so its network reaches less on average (the winner's curse)."""
+lucky one: trained again, its candidate is seldom as good (the winner's curse)."""
 _PATH_RETRAINED = """A candidate that was retrained is a mark at the mean of its repeats, with the 95%
 interval of its true accuracy, where the last of them ended. The star is the study's best trial."""
 _HOURS = "The same over device-hours, summed over all workers."

@@ -129,7 +129,7 @@ def test_a_search_for_a_front_resumes_to_the_same_record(
     run(tmp_path, **asked)
     assert facts(tmp_path) == facts(calm[1])
     ended = {message(folder) for folder in (tmp_path, calm[1])}
-    assert ended == {"the search has spent its 18 trainings, and 6 more to retrain its best networks"}
+    assert ended == {"the search has spent its 18 trainings, and 6 more to retrain its best candidates"}
     fronts = [queries.front(folder / "results.db", "s") for folder in (tmp_path, calm[1])]
     assert fronts[0].equals(fronts[1])
 
@@ -142,7 +142,7 @@ def test_more_trials_go_on_with_the_search_and_keep_the_replicates(tmp_path: Pat
     assert after[: len(before)] == before
     assert len(after) == 28
     assert sum(row["purpose"] == "confirmation" for row in after) == 7
-    spent = "the search has spent its 21 trainings, and 7 more to retrain its best networks"
+    spent = "the search has spent its 21 trainings, and 7 more to retrain its best candidates"
     assert message(tmp_path) == spent
     assert "resuming" in run(tmp_path, **{**BOTH, "trials": 28})
     assert facts(tmp_path) == after
