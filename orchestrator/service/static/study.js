@@ -173,7 +173,7 @@ function actions(page) {
     busy ? el("button", { type: "button", onclick: act("stop") }, told.state === "queued" ? "Remove from the queue" : "Stop") : "",
     !busy && told.resumable && told.state !== "finished" ? el("button", { type: "button", class: "main", onclick: act("resume") }, "Resume") : "",
     told.question ? report(page) : "",
-    told.options && told.subject ? el("a", { class: "button", href: `#/new${at(page.name)}` }, "Search again with changes") : "",
+    told.resumable && told.options && told.subject ? el("a", { class: "button", href: `#/new${at(page.name)}` }, "Search again with changes") : "",
     busy ? "" : el("button", { type: "button", class: "danger", onclick: () => remove(page.name) }, "Delete …"));
 }
 
