@@ -203,20 +203,25 @@ def _as_beside(
     differ.
     """
     found = [pair for pair in pairs if _is_found_on(training.dataset, pair.subject)]
+    images: dict[str, Any] = {}
     for name in ("image_size", "fit"):
-        known = {pair.subject.name: _of_images(pair, name) for pair in found}
-        if recorded is not None:
-            known = {"": recorded.get(name)}
-        if known and getattr(training, name) is None:
-            flag = f"--{name.replace('_', '-')}"
-            said = ", ".join(f"{model} {value}" for model, value in known.items())
-            check(
-                len(set(known.values())) == 1,
-                f"the models were found with different {flag} ({said}), so {training.network} beside them "
-                f"could have any of these; give {flag}",
-            )
-            training = replace(training, **{name: next(iter(known.values()))})
-    return training
+        if getattr(training, name) is None:
+            common = _common(found, name, training.network) if recorded is None else recorded.get(name)
+            images[name] = common
+    return replace(training, **images)
+
+
+def _common(pairs: Sequence[Pair], name: str, network: str) -> Any:
+    """Return the `image_size` or `fit` of all these pairs; None of none. Raise BadOption if they differ."""
+    known = {pair.subject.name: _of_images(pair, name) for pair in pairs}
+    flag = f"--{name.replace('_', '-')}"
+    said = ", ".join(f"{model} {value}" for model, value in known.items())
+    check(
+        len(set(known.values())) <= 1,
+        f"the models were found with different {flag} ({said}), so {network} beside them could have any of "
+        f"these; give {flag}",
+    )
+    return next(iter(known.values()), None)
 
 
 def _of_images(pair: Pair, name: str) -> Any:
