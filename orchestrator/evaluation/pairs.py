@@ -203,11 +203,11 @@ def _as_beside(
     differ.
     """
     found = [pair for pair in pairs if _is_found_on(training.dataset, pair.subject)]
-    images: dict[str, Any] = {}
-    for name in ("image_size", "fit"):
-        if getattr(training, name) is None:
-            common = _common(found, name, training.network) if recorded is None else recorded.get(name)
-            images[name] = common
+    open_names = [name for name in ("image_size", "fit") if getattr(training, name) is None]
+    images: dict[str, Any] = {
+        name: _common(found, name, training.network) if recorded is None else recorded.get(name)
+        for name in open_names
+    }
     return replace(training, **images)
 
 

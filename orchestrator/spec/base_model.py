@@ -106,8 +106,8 @@ def add_saved_models(refusal: str, subject: BaseModel, store: Store | None) -> s
 def as_kept(kept: Mapping[str, Any], found: BaseModel) -> BaseModel:
     """Return the model with which a recorded study started, even if it was replaced or deleted since."""
     others = {*found.others, *((found.study,) if found.study else ())} - {kept["study"]}
-    at = ", ".join(f"{part} {factor:g}" for part, factor in kept["scale"].items())
-    origin = f"saved by the study {kept['study']}: {kept['network']} at {at}, as when this study started"
+    at = _scale_text(kept["scale"])
+    origin = f"from the study {kept['study']}: {kept['network']} at {at}, as when this study started"
     known = {"recipe_version": _FIRST_RECIPES, **kept}
     return BaseModel(found.name, origin=origin, others=tuple(sorted(others)), **known)
 
@@ -165,16 +165,15 @@ def _start_of(study_name: str, name: str, store: Store | None) -> list[BaseModel
     study = store.study(study_name) if store else None
     if store is None or study is None or study.question.get("subject") != name:
         return []
-    question, training = study.question, study.question["training"]
-    at = ", ".join(f"{part} {factor:g}" for part, factor in question["scale"].items())
+    training, scale = study.question["training"], study.question["scale"]
     # a question tells data by their content; where they lie is known of the models that the study saved
     places = [model.dataset for model in store.models() if model.study_id == study.id]
     dataset = places[0] if places else training["dataset"]
     start = BaseModel(
         name,
         training["network"],
-        question["scale"],
-        f"with which the study {study.name} started: {training['network']} at {at}",
+        scale,
+        f"with which the study {study.name} started: {training['network']} at {_scale_text(scale)}",
         dataset,
         training.get("image_size"),
         training.get("fit") or _first_fit(dataset),
@@ -186,6 +185,10 @@ def _start_of(study_name: str, name: str, store: Store | None) -> list[BaseModel
         study.name,
     )
     return [start]
+
+
+def _scale_text(scale: Mapping[str, float]) -> str:
+    return ", ".join(f"{part} {factor:g}" for part, factor in scale.items())
 
 
 def _first_fit(dataset: str | None) -> str | None:
@@ -200,8 +203,7 @@ def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> BaseModel:
         model.name,
         model.network,
         scale,
-        f"saved by the study {study.name} ({model.status}): {model.network} at depth "
-        f"{model.depth:g}, width {model.width:g}, resolution {model.resolution:g}",
+        f"saved by the study {study.name} ({model.status}): {model.network} at {_scale_text(scale)}",
         model.dataset,
         model.image_size,
         training.get("fit") or _first_fit(model.dataset),

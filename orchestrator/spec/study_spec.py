@@ -243,14 +243,7 @@ def resolve_spec(
     training, base = describe_data(
         training, scale, request, trainer_client, subject, recorded_training(store, name)
     )
-    check(
-        base.classes >= aim.sought.fewest_classes,
-        f"--metric {aim.sought.name} needs at least {aim.sought.fewest_classes} classes, but the data have "
-        f"{base.classes}; omit it",
-    )
-    if named and not request.is_script:
-        spaces.check_batches(named, training.train_images)
-    images.check_batch(training, base)
+    _check_data(aim, None if request.is_script else named, training, base)
     space = named.space if named else _multipliers(request, training, scale, trainer_client)
     return StudySpec(
         request,
@@ -265,6 +258,21 @@ def resolve_spec(
         name,
         save_as,
     )
+
+
+def _check_data(aim: Objective, named: Named | None, training: TrialTemplate, base: NetworkInfo) -> None:
+    """Raise BadOption for data with too few classes for the score, or too few images for a batch.
+
+    named: the space, if it is one of training settings of the trainer's own
+    """
+    check(
+        base.classes >= aim.sought.fewest_classes,
+        f"--metric {aim.sought.name} needs at least {aim.sought.fewest_classes} classes, but the data have "
+        f"{base.classes}; omit it",
+    )
+    if named:
+        spaces.check_batches(named, training.train_images)
+    images.check_batch(training, base)
 
 
 def choice(point: Mapping[str, Value], scale: Mapping[str, float], named: Named | None) -> Choices:
