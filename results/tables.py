@@ -93,8 +93,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     }
     searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
     asked = METRICS.keys() & {study["minimise"], *limits_of(study["question"])}
-    sought = sought_score(study["question"])
-    known = set(eligible(frame, study)["number"])
+    sought, said = sought_score(study["question"]), outcomes(frame, study)
     is_sized = asked & {study["minimise"]} or study["kind"] == "nas"
     is_sized = is_sized or any(METRICS[name].known == "after" for name in asked)
     starts = (row for row in plain_rows(frame) if _has_own(row["point"]))
@@ -104,9 +103,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         frame,
         {
             "trial": lambda row: str(row["number"]),
-            "outcome": lambda row: sought.reword(
-                outcome(row, study["best_trial"], study["min_accuracy"], row["number"] in known)
-            ),
+            "outcome": lambda row: said[row["number"]],
             **(pair if study["kind"] in RUN_BY_RUN else searched),
             **(sizes(frame, asked) if is_sized else {}),
             **score_columns(sought),
@@ -166,13 +163,19 @@ _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 _SHORT = {"resolution": "res", "learning_rate": "lr", "weight_decay": "decay", "batch_size": "batch"}
 
 
-def outcome(
-    trial: Row, best: int | None = None, min_accuracy: float | None = None, is_eligible: bool = True
-) -> str:
-    """Return the outcome of a trial in a few words. `best`: the number of the study's best trial."""
+def outcomes(frame: pd.DataFrame, study: Row) -> dict[int, str]:
+    """Return the outcome of each trial of a study in a few words, by number."""
+    sought, known = sought_score(study["question"]), set(eligible(frame, study)["number"])
+    return {
+        row["number"]: sought.reword(_outcome(row, study, row["number"] in known))
+        for row in plain_rows(frame)
+    }
+
+
+def _outcome(trial: Row, study: Row, is_eligible: bool) -> str:
     if trial["state"] != "completed":
         return _not_completed(trial)
-    if trial["number"] == best:
+    if trial["number"] == study["best_trial"]:
         return "best"
     if trial["purpose"] == "confirmation":
         return "repeat" if trial["of_trial_number"] is None else f"repeat of {trial['of_trial_number']}"
@@ -180,10 +183,10 @@ def outcome(
         return str(trial["purpose"])
     if trial["verdict"] or not is_eligible:
         return str(trial["verdict"] or TOO_LARGE)
-    reached = sought_value(trial)
-    if min_accuracy is None or reached is None:
+    reached, required = sought_value(trial), study["min_accuracy"]
+    if required is None or reached is None:
         return "completed"
-    return MET_ONCE if reached >= min_accuracy else BELOW
+    return MET_ONCE if reached >= required else BELOW
 
 
 def _not_completed(trial: Row) -> str:

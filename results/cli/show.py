@@ -35,7 +35,7 @@ from results.metrics import shown_metric
 from results.packages import pandas as pd
 from results.scores import ACCURACY, SCORES, Score, measured_accuracy, sought_score, worst_classes
 from results.study_record import STATE_LABELS
-from results.tables import outcome, plain, score_columns, table_of, time_left
+from results.tables import outcomes, plain, score_columns, table_of, time_left
 
 
 def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
@@ -146,6 +146,7 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
     return {
         "study": study,
         **found,
+        "outcome": outcomes(trials, export.records(queries.studies(db, study))[0])[trial],
         "candidate": shown_point(found["point"], found["config"]),
         "measurements": export.records(curve[curve["trial"] == trial]),
     }
@@ -158,7 +159,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
     lines = {
         "trial": f"{facts['number']} of study {facts['study']}",
         "purpose": f"{facts['purpose']}, repeat {facts['replicate']}",
-        "outcome": outcome(facts),
+        "outcome": facts["outcome"],
         "message": facts["message"] or "",
         "candidate": ", ".join(f"{name} {value_text(value)}" for name, value in facts["candidate"].items()),
         "val accuracy": "" if sought.is_own else percent(facts["val_accuracy"]),

@@ -11,10 +11,9 @@ import pytest
 from results import export, queries
 from results.analysis.networks import networks
 from results.analysis.posterior import VerdictSettings
-from results.cli.show import trial_words
+from results.cli.show import trial_facts, trial_words
 from results.db.store import Store
 from results.db.tables import Trial
-from results.format import shown_point
 from tests.orchestrator._studies import run, trials
 
 SEARCH: dict[str, Any] = {"solver": "nomad", "trials": 24, "confirm": 4, "replicates": 3, "tolerance": 0.01}
@@ -59,9 +58,8 @@ def test_each_trial_that_the_model_chose_says_why(tmp_path: Path) -> None:
     assert {"new", "replicate"} <= {belief["kind"] for belief in told.values()}
     again = next(number for number, belief in told.items() if belief["kind"] == "replicate")
     study: dict[str, Any] = export.records(queries.studies(tmp_path / "results.db", "s"))[0]
-    facts = export.records(queries.trials(tmp_path / "results.db", "s"))[again - 1] | {"study": "s"}
+    facts = trial_facts(str(tmp_path / "results.db"), "s", again)
     assert facts["belief"] == told[again]
-    facts |= {"candidate": shown_point(facts["point"], facts["config"]), "measurements": []}
     assert "the same network again" in _text(trial_words(facts, study))
 
 

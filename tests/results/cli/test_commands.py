@@ -135,6 +135,15 @@ def test_show_tells_a_trial_with_its_curve(record: str) -> None:
     assert re.search(r"2 +- +1\.0 +- +- +- +91\.00%", said)
 
 
+@pytest.mark.parametrize("study", ["nas-demo", "hpo-demo"])
+def test_show_says_of_a_trial_what_trials_says(record: str, study: str) -> None:
+    for line in run("trials", study, db=record).splitlines()[1:]:
+        number, outcome = re.split(r"\s{2,}", line.strip())[:2]
+        assert re.search(
+            rf"^outcome +{re.escape(outcome)}$", run("show", study, number, db=record), re.MULTILINE
+        )
+
+
 def test_show_tells_why_a_trial_failed_and_where_its_log_is(record: str) -> None:
     said = run("show", "nas-demo", "6", db=record)
     assert "failed: timeout" in said
