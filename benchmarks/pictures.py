@@ -1,11 +1,11 @@
 """Make the pictures of the documents from what the commands show today (`make pictures`).
 
-The demo runs in a terminal of 100 columns, for two to three minutes on two quiet cores. The page and the
-report are of the same study, so all pictures show one search. Needs chromium and chromedriver; the picture of
-optuna-dashboard is made only where that is installed.
+The page, the report and optuna-dashboard show the search of docs/case-study.md. A terminal and
+the page of a running search show the demo, two to three minutes on two quiet cores. Needs chromium
+and chromedriver; the picture of optuna-dashboard is made only where that is installed.
 
     python benchmarks/pictures.py                     # all of them
-    python benchmarks/pictures.py --only solvers.svg  # from benchmarks/results/solvers.json, without the demo
+    python benchmarks/pictures.py --only service.png  # without the demo
 """
 
 import argparse
@@ -38,12 +38,11 @@ from selenium.webdriver.common.by import By
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
-NAMES = (
-    *("demo.svg", "service.png", "service-dark.png", "service-form.png", "report.png"),
-    *("optuna-dashboard.png", "solvers.svg"),
-)
-DEMO = ["nas-search", "--base", "senet18", "--demo"]
-STUDY = "nas-senet18-demo"
+OF_THE_DEMO = ("demo.svg", "service-dark.png")
+OF_THE_CASE = ("service.png", "service-form.png", "report.png", "optuna-dashboard.png")
+NAMES = (*OF_THE_DEMO, *OF_THE_CASE, "solvers.svg")
+DEMO, DEMO_STUDY = ["nas-search", "--base", "senet18", "--demo"], "nas-senet18-demo"
+CASE, CASE_STUDY = ROOT / "examples" / "case" / "results.db", "case-nas"
 COLUMNS, ROWS = 100, 34
 _ESCAPE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])")
 
@@ -57,13 +56,16 @@ def main() -> None:
     given = parser.parse_args()
     if "solvers.svg" in given.only:
         keep("solvers.svg", solvers_chart(ROOT / "benchmarks" / "results" / "solvers.json").encode())
-    if set(given.only) - {"solvers.svg"}:
+    if wanted := {*given.only} & {*OF_THE_DEMO}:
         with tempfile.TemporaryDirectory() as made:
-            of_the_demo(given.runs or Path(made), set(given.only))
+            of_the_demo(given.runs or Path(made), wanted)
+    if wanted := {*given.only} & {*OF_THE_CASE}:
+        with tempfile.TemporaryDirectory() as made:
+            of_the_case(Path(made), wanted)
 
 
 def of_the_demo(runs: Path, wanted: set[str]) -> None:
-    """Run the demo in `runs`; picture its terminal, its page while it runs and at its end, and its report."""
+    """Run the demo in `runs`; picture its terminal, and its page while it runs."""
     command = [*DEMO, "--runs", str(runs)]
     with served(runs) as address:
         halfway = (
@@ -72,26 +74,24 @@ def of_the_demo(runs: Path, wanted: set[str]) -> None:
             else lambda: None
         )
         shown = in_terminal(command, lambda: trials(address) >= 9, halfway)
-        if "demo.svg" in wanted:
-            keep(
-                "demo.svg",
-                terminal_svg(
-                    " ".join(DEMO),
-                    shown.replace(f" --runs {runs}", "")
-                    .replace(f" --db {runs}/results.db", "")
-                    .replace(str(runs), "runs"),
-                ).encode(),
-            )
+    if "demo.svg" in wanted:
+        shown = shown.replace(f" --runs {runs}", "").replace(f" --db {runs}/results.db", "")
+        keep("demo.svg", terminal_svg(" ".join(DEMO), shown.replace(str(runs), "runs")).encode())
+
+
+def of_the_case(runs: Path, wanted: set[str]) -> None:
+    """Picture the search of the case, from a copy of its database in `runs`."""
+    shutil.copy(CASE, runs / "results.db")
+    ours("nas-results", "migrate", "--db", str(runs / "results.db"))
+    with served(runs) as address:
         if "service.png" in wanted:
-            keep(
-                "service.png",
-                page(f"{address}/#/study/{STUDY}", 1250, 1080, "[data-plot] .main-svg", open_plot),
-            )
+            study = f"{address}/#/study/{CASE_STUDY}"
+            keep("service.png", page(study, 1250, 1080, "[data-plot] .main-svg", open_plot))
         if "service-form.png" in wanted:
             keep("service-form.png", page(f"{address}/#/new", 1250, 1000, "[aria-label=Plan] pre", fill_form))
     if "report.png" in wanted:
         file = runs / "report.html"
-        ours("nas-results", "report", STUDY, "--db", str(runs / "results.db"), "--out", str(file))
+        ours("nas-results", "report", CASE_STUDY, "--db", str(runs / "results.db"), "--out", str(file))
         keep("report.png", page(file.as_uri(), 1000, 1120, ".main-svg"))
     if "optuna-dashboard.png" in wanted and shutil.which(program("optuna-dashboard")):
         optuna(runs)
@@ -172,20 +172,21 @@ def served(runs: Path) -> Iterator[str]:
 
 
 def trials(address: str) -> int:
-    answer = httpx.get(f"{address}/api/studies/{STUDY}/trials", trust_env=False, timeout=30)
+    answer = httpx.get(f"{address}/api/studies/{DEMO_STUDY}/trials", trust_env=False, timeout=30)
     rows = answer.json() if answer.is_success else []
     return len(rows["trials"] if isinstance(rows, dict) else rows)
 
 
 def finished(address: str) -> bool:
-    answer = httpx.get(f"{address}/api/studies/{STUDY}", trust_env=False, timeout=30)
+    answer = httpx.get(f"{address}/api/studies/{DEMO_STUDY}", trust_env=False, timeout=30)
     return answer.is_success and answer.json()["state"] == "finished"
 
 
 def dark(address: str) -> None:
     """The page of the study while it runs, in the dark: on a desktop and on a phone, side by side."""
     taken = [
-        page(f"{address}/#/study/{STUDY}", wide, 844, "tr[data-trial]", theme="dark") for wide in (1250, 390)
+        page(f"{address}/#/study/{DEMO_STUDY}", wide, 844, "tr[data-trial]", theme="dark")
+        for wide in (1250, 390)
     ]
     pictures = [Image.open(io.BytesIO(one)) for one in taken]
     both = Image.new("RGB", (sum(p.width for p in pictures) + 20, max(p.height for p in pictures)), "white")
@@ -246,7 +247,7 @@ def page(
 def optuna(runs: Path) -> None:
     """The study in optuna-dashboard, as `nas-results export --optuna` writes it."""
     mirror = runs / "optuna.db"
-    ours("nas-results", "export", STUDY, "--db", str(runs / "results.db"), "--optuna", str(mirror))
+    ours("nas-results", "export", CASE_STUDY, "--db", str(runs / "results.db"), "--optuna", str(mirror))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

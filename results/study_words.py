@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from results import no_winner
 from results.analysis.forecast import used_text
 from results.db.tables import RUN_BY_RUN
-from results.format import mean_text, percent, stops_text, trust_text
+from results.format import mean_text, percent, quantity, stops_text, trust_text
 from results.metrics import METRICS, limits_of
 from results.scores import ACCURACY, measured_accuracy
 from results.study_record import Row, StudyRecord
@@ -63,8 +64,8 @@ def _bound(study: StudyRecord) -> str:
     if baseline is None:
         return f"The required validation {study.sought.noun} is {percent(study.bound)}, as given by the user."
     measured = mean_text(baseline, study.study["baseline_std"], count)
-    margin = 100 * (baseline - study.bound)
-    less = f"minus a margin of {margin:.2f} points" if margin >= 0.005 else "without a margin"
+    tolerance = round(100 * (baseline - study.bound), 2)
+    less = f"minus the tolerance of {quantity(tolerance, 'point')}" if tolerance else "with no tolerance"
     return (
         f"The required validation {study.sought.noun} is {percent(study.bound)}: the base network's mean of "
         f"{measured}, {less}."
@@ -94,8 +95,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     validation = training.get("validation_images")
     held_out = f" and {validation:,} validation" if validation else ""
     images = (
-        f" on {where}{training['train_images']:,} training{held_out} images of "
-        f"{str(training.get('dataset')).rpartition('/')[2]}"
+        f" on {where}{training['train_images']:,} training{held_out} images of {_dataset(study, training)}"
         if training.get("train_images") is not None
         else ""
     )
@@ -104,6 +104,12 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
     return f"{round(spent, 2):,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."
+
+
+def _dataset(study: StudyRecord, training: Mapping[str, Any]) -> str:
+    """Return the name of the data set; only trials know that of a file or folder."""
+    trained = (config for config in study.trials["config"] if isinstance(config, Mapping))
+    return re.split("[:/]", next(trained, training).get("dataset") or "?")[-1]
 
 
 def describe_result(study: StudyRecord) -> list[str]:

@@ -150,7 +150,7 @@ def image_lines(described: NetworkInfo, training: TrialTemplate) -> Iterator[str
 
 def required_accuracy_text(mean: float, std: float | None, replicates: int, tolerance: float) -> str:
     """Return the baseline and the required accuracy that follows from it, on one line."""
-    less = f" (the tolerance of {100 * tolerance:g} points less)" if tolerance else ""
+    less = f" (the tolerance of {quantity(100 * tolerance, 'point')} less)" if tolerance else ""
     known = mean_text(mean, std, replicates)
     return f"baseline: {known}; required accuracy: {accuracy_text(mean - tolerance)}{less}"
 
@@ -158,8 +158,9 @@ def required_accuracy_text(mean: float, std: float | None, replicates: int, tole
 def resolution_text(least: float, validation_images: int, most: int) -> str:
     """Return which differences repeats can tell. `least`: as `difference.least_confirmed` has it."""
     repeats = "a repeat tells" if most == 1 else f"{most} repeats tell"
+    points = quantity(float(f"{100 * least:.2g}"), "point")
     return (
-        f"on {validation_images} validation images {repeats} differences of about {100 * least:.2g} points: "
+        f"on {validation_images} validation images {repeats} differences of about {points}: "
         "only with a --tolerance of so much, or with more images, is a network confirmed that is just as "
         "accurate as the base"
     )

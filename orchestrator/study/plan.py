@@ -176,7 +176,7 @@ def _requirement_text(spec: StudySpec) -> str:
         return f"{_at_least(spec)} {accuracy_text(spec.request.min_accuracy)}"
     if not spec.replicates:
         return ""
-    less = f" minus {100 * spec.request.tolerance:g} points" if spec.request.tolerance else ""
+    less = f" minus {quantity(100 * spec.request.tolerance, 'point')}" if spec.request.tolerance else ""
     return f"{_at_least(spec)} the base network's{less}"
 
 

@@ -137,14 +137,14 @@ def _point(point: Mapping[str, Any], most: int = 8, across: int = 3) -> list[str
 
 
 def at_bound(figure: go.Figure, study: StudyRecord, baseline: float | None, **where: Any) -> None:
-    """Draw the required accuracy, and the shaded margin between it and the baseline, which is a fraction."""
+    """Draw the required accuracy, and the shaded tolerance up to the baseline, which is a fraction."""
     bound = study.bound
     if bound is None:
         return
     below = {"layer": "below", **where}
     if baseline is not None and baseline > bound:
-        margin = {"fillcolor": VIOLET, "opacity": 0.18, "line_width": 0}
-        figure.add_hrect(y0=100 * bound, y1=100 * baseline, **margin, **below)
+        band = {"fillcolor": VIOLET, "opacity": 0.18, "line_width": 0}
+        figure.add_hrect(y0=100 * bound, y1=100 * baseline, **band, **below)
         _line(figure, baseline, "baseline", {"color": VIOLET, "width": 1, "dash": "dot"}, "top left", below)
     required, line = f"required {study.sought.noun}", {"color": RED, "width": 1.5, "dash": "dash"}
     _line(figure, bound, required, line, "bottom left", below)

@@ -51,7 +51,7 @@ class Plot:
 _FRONT = "Each mark is a network."
 _REPEATS = """A network with repeats is drawn at their mean, with the 95% interval of its true accuracy. The
 training that selected it is left out, since it was probably a lucky one (the winner's curse)."""
-_BAND = "The shaded band is the margin between the baseline and the required accuracy."
+_BAND = "The shaded band is the tolerance, between the baseline and the required accuracy."
 _LANES = "Below the plot are trials that have a size but no accuracy."
 _PATH = """The best network known at each time. A network that met the required accuracy once leads until its
 repeats reject it, so the dashed line can rise again."""

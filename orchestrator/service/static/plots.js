@@ -3,7 +3,7 @@ import { ask, at } from "./api.js";
 import { el, show } from "./dom.js";
 import { isSized, reword } from "./plot.js";
 
-const PLOTS = [["front", "Size and accuracy, with required accuracy, margin and intervals"],
+const PLOTS = [["front", "Size and accuracy, with required accuracy, tolerance and intervals"],
   ["path-hours", "Best so far over device-hours"], ["curves-progress", "Learning curves by budget"], ["curves-seconds", "Learning curves by seconds"],
   ["curves-train_loss", "Training loss"], ["curves-val_loss", "Validation loss"], ["curves-learning_rate", "Learning rate"],
   ["slices", "Accuracy by parameter"], ["parallel", "All parameters at once"], ["contour", "Accuracy over two parameters"], ["importance", "Parameter importance for the accuracy"], ["timeline", "Workers over time, with idle time"]];
