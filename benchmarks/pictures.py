@@ -1,6 +1,6 @@
 """Make the pictures of the documents from what the commands show today (`make pictures`).
 
-The page, the report and optuna-dashboard show the search of docs/case-study.md. A terminal and
+The page, the report and optuna-dashboard show the searches of docs/case-study.md. A terminal and
 the page of a running search show the demo, two to three minutes on two quiet cores. Needs chromium
 and chromedriver; the picture of optuna-dashboard is made only where that is installed.
 
@@ -42,7 +42,7 @@ OF_THE_DEMO = ("demo.svg", "service-dark.png")
 OF_THE_CASE = ("service.png", "service-form.png", "report.png", "optuna-dashboard.png")
 NAMES = (*OF_THE_DEMO, *OF_THE_CASE, "solvers.svg")
 DEMO, DEMO_STUDY = ["nas-search", "--base", "senet18", "--demo"], "nas-senet18-demo"
-CASE, CASE_STUDY = ROOT / "examples" / "case" / "results.db", "case-nas"
+CASE, NAS_STUDY, HPO_STUDY = ROOT / "examples" / "case" / "results.db", "case-nas", "case-hpo"
 COLUMNS, ROWS = 100, 34
 _ESCAPE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])")
 
@@ -80,18 +80,18 @@ def of_the_demo(runs: Path, wanted: set[str]) -> None:
 
 
 def of_the_case(runs: Path, wanted: set[str]) -> None:
-    """Picture the search of the case, from a copy of its database in `runs`."""
+    """Picture the searches of the case, from a copy of its database in `runs`."""
     shutil.copy(CASE, runs / "results.db")
     ours("nas-results", "migrate", "--db", str(runs / "results.db"))
     with served(runs) as address:
         if "service.png" in wanted:
-            study = f"{address}/#/study/{CASE_STUDY}"
+            study = f"{address}/#/study/{HPO_STUDY}"
             keep("service.png", page(study, 1250, 1080, "[data-plot] .main-svg", open_plot))
         if "service-form.png" in wanted:
             keep("service-form.png", page(f"{address}/#/new", 1250, 1000, "[aria-label=Plan] pre", fill_form))
     if "report.png" in wanted:
         file = runs / "report.html"
-        ours("nas-results", "report", CASE_STUDY, "--db", str(runs / "results.db"), "--out", str(file))
+        ours("nas-results", "report", NAS_STUDY, "--db", str(runs / "results.db"), "--out", str(file))
         keep("report.png", page(file.as_uri(), 1000, 1120, ".main-svg"))
     if "optuna-dashboard.png" in wanted and shutil.which(program("optuna-dashboard")):
         optuna(runs)
@@ -247,7 +247,7 @@ def page(
 def optuna(runs: Path) -> None:
     """The study in optuna-dashboard, as `nas-results export --optuna` writes it."""
     mirror = runs / "optuna.db"
-    ours("nas-results", "export", CASE_STUDY, "--db", str(runs / "results.db"), "--optuna", str(mirror))
+    ours("nas-results", "export", NAS_STUDY, "--db", str(runs / "results.db"), "--optuna", str(mirror))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -58,12 +58,20 @@ export const reword = ({ sought: { name, noun } }, text) => (name === "accuracy"
   : text.replace(/accuracy/gi, (word) => (word[0] === "A" ? noun[0].toUpperCase() + noun.slice(1) : noun)));
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
 
+// What accuracies are drawn over: the size, or else the trial's number if no size is minimised and all networks have one size.
+function across(rows, told) {
+  const size = sizeOf(told.metric);
+  if (isSized(told) || new Set(rows.map(size.of)).size > 1) return { title: `Accuracy over ${size.axis}`, ...size };
+  return { title: "Accuracy of each trial", axis: "trial", of: (row) => row.number, text: () => "" };
+}
+
 export function scatter(rows, told, open) {
-  const bound = told.min_accuracy ?? null, { axis, of, text } = sizeOf(told.metric);
-  const trained = rows.filter((row) => reached(told, row) !== null && of(row) !== null), to = (row) => reached(told, row);
-  if (!trained.length) return nothing("Nothing has been trained yet.");
+  const to = (row) => reached(told, row), ended = rows.filter((row) => to(row) !== null);
+  const bound = told.min_accuracy ?? null, { title, axis, of, text } = across(ended, told), trained = ended.filter((row) => of(row) !== null);
+  const head = el("h2", {}, reword(told, title));
+  if (!trained.length) return el("div", {}, head, nothing("Nothing has been trained yet."));
   const xs = trained.map(of), ys = trained.map(to);
-  const label = reword(told, `Accuracy over ${axis} of ${quantity(trained.length, "training")}; the table of trials has each of them.`);
+  const label = reword(told, `${title}, ${quantity(trained.length, "training")}; the table of trials has each of them.`);
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
     { x: axis, y: reword(told, `${validation(told)}accuracy`), xText: number, yText: values(told) });
   if (bound !== null) {
@@ -71,13 +79,13 @@ export function scatter(rows, told, open) {
       el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, reword(told, `required accuracy ${percent(bound)}`)));
   }
   for (const row of [...trained].sort((a, b) => depth(a) - depth(b))) {
-    const says = `trial ${row.number}: ${text(row)} ${axis}, ${score(told.sought, to(row))}, ${kindOf(row)}`;
+    const size = text(row) && `${text(row)} ${axis}, `, says = `trial ${row.number}: ${size}${score(told.sought, to(row))}, ${kindOf(row)}`;
     svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(of(row)), cy: py(to(row)), onclick: () => open(row.number) },
       el("svg:title", {}, says)));
   }
   for (const row of trained.filter((one) => told.front.includes(one.number))) svg.append(el("svg:circle", { class: "front", r: 8, cx: px(of(row)), cy: py(to(row)) }));
   const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
-  return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text)),
+  return el("div", {}, head, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text)),
     told.front.length ? el("li", {}, "with a ring: on the Pareto front") : null));
 }
 

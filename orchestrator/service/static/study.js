@@ -46,7 +46,6 @@ function heard(page, rows) {
 }
 
 function frame(page) {
-  const over = reword(page.told, `Accuracy over ${sizeOf(page.told.metric).axis}`);
   for (const part of ["state", "numbers", "scatter", "trials", "asked", "log"]) page[part] = el("div");
   page.lost = el("p", { class: "wrong", role: "alert", hidden: true }, "The connection to the service is lost; trying again.");
   page.wrong = el("p", { class: "wrong", role: "alert" });
@@ -58,12 +57,12 @@ function frame(page) {
   choosing(page);
   page.networks = networks(page.name, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
-  const sizes = el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter);
+  const trained = el("section", { class: "card", "aria-label": reword(page.told, "Accuracy of the trials") }, page.scatter);
   const found = el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path.parts);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
     page.lost, page.wrong, page.numbers, page.workers,
-    el("div", { class: "two" }, page.told.question?.config_as ? [found, el("div")] : [sizes, found]), // of a script no size is known
+    el("div", { class: "two" }, trained, found),
     el("p"), page.networks.section, page.plots.section, el("p"),
     el("section", { class: "card", "aria-label": "Trials" }, el("div", { class: "head" }, el("h2", {}, "Trials"), page.together), page.trials),
     el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "Settings"), page.asked)));

@@ -107,26 +107,38 @@ def test_what_is_wrong_is_told_at_its_field_and_a_search_is_asked_for_again_with
 
 
 @pytest.mark.parametrize(
-    ("asked", "words", "ringed"),
+    ("asked", "words", "plotted", "ringed"),
     [
         (
             {"kind": "hpo", "trials": 32, "data": "fake:noise=.02"},
             r"trial \d+: \d+.\d\d M MACs, \d\d.\d\d% \(mean of 3\)",
+            "Accuracy of each trial",
             0,
         ),
-        ({"minimise": "params", "trials": 12}, r"trial \d+: \d+\.\d{3} M parameters, \d\d.\d\d%", 0),
-        ({"minimise": "macs", "maximise": "accuracy", "trials": 16}, r"Pareto front\ntrials \d+(, \d+)*", 1),
+        (
+            {"minimise": "params", "trials": 12},
+            r"trial \d+: \d+\.\d{3} M parameters, \d\d.\d\d%",
+            "Accuracy over M parameters",
+            0,
+        ),
+        (
+            {"minimise": "macs", "maximise": "accuracy", "trials": 16},
+            r"Pareto front\ntrials \d+(, \d+)*",
+            "Accuracy over M MACs",
+            1,
+        ),
     ],
     ids=["accuracy", "params", "front"],
 )
 def test_the_best_is_what_was_searched_for(
-    tmp_path: Path, asked: dict[str, Any], words: str, ringed: int
+    tmp_path: Path, asked: dict[str, Any], words: str, plotted: str, ringed: int
 ) -> None:
     _studies.run(tmp_path, **{"confirm": 6, **asked})
     with serving(tmp_path) as client, browser() as page:
         page.get(f"{client.base_url}/#/study/s")
         assert comes(page, lambda text: re.search(words, text) is not None)
         found(page, "tr.best")  # the trials come after the study
+        assert found(page, "[aria-label='Accuracy of the trials'] h2").text == plotted
         assert (len(page.find_elements("css selector", "circle.front")) > 0) == bool(ringed)
         assert complaints(page) == []
 
