@@ -48,7 +48,7 @@ class FileOptions(CommandOptions):
     flags: ClassVar[Mapping[str, str]] = MappingProxyType({"as_json": "--json"})
 
     db: PathText | None = _files(
-        "Results database: an SQLite file or an SQLAlchemy URL. [$NAS_DB, or RUNS/results.db]",
+        "Results database: an SQLite file or an SQLAlchemy URL. [$NAS_DB, or results.db beside the trials]",
         environment="NAS_DB",
     )
     runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
@@ -144,7 +144,8 @@ class RunOptions(FileOptions):
     partition: str | None = _place("SLURM partition.")
     account: str | None = _place("SLURM account.")
     timeout: float | None = _machine(
-        "Seconds of wall time after which a training counts as hung. [budget + 10% + 180]", gt=0
+        "Seconds of wall time after which a training counts as hung. [budget + 10% + 180; a day if in steps]",
+        gt=0,
     )
     max_memory: str | None = _machine(
         "Most host memory of one training and all its processes: 8GB, or none for no limit. [.9 of the "

@@ -76,23 +76,24 @@ class SearchOptions(LimitOptions):
     demo_of_0_1: ClassVar[Mapping[str, Any]]  # the presets in which the demo of version 0.1 differs
 
     minimise: str | None = _search(
-        f"What to minimise: {', '.join(METRICS)}, or any number that a script reports.", suggest=METRICS
+        f"What to minimise: {', '.join(METRICS)}; hpo-search of a script: any number that it reports.",
+        suggest=METRICS,
     )
     maximise: str | None = _search(
-        "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front. Of a "
-        "script also any number that it reports.",
+        "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front. "
+        "hpo-search of a script: also any number that it reports.",
         suggest=("accuracy",),
     )
     metric: Annotated[str, AfterValidator(_check_metric)] = _search(
-        f"What counts as accuracy: {', '.join(SCORES)}, or any number in [0, 1] that a script reports. It is "
-        "sought, required and shown in its place.",
+        f"What counts as accuracy: {', '.join(SCORES)}; hpo-search of a script: any number in [0, 1] that it "
+        "reports. It is sought, required and shown in the accuracy's place.",
         ACCURACY.name,
         suggest=SCORES,
     )
     min_accuracy: Fraction | None = _search(
         "Required accuracy (or other --metric), a fraction such as .87. No baseline is trained then."
     )
-    trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
+    trials: int = _search("Most trainings, baseline and repeats included.", 100, ge=1, le=1_000_000)
     max_gpu_hours: float | None = _search(
         "Most device-hours: the search starts no training once they run out. Failed trainings and "
         "resumes count. [no limit]",
@@ -315,7 +316,8 @@ class NasOptions(SearchOptions):
     )
 
     base: PathText = _search(
-        "Base network: built in (docs/networks.md) or a saved model; in a command also FILE.py:FUNCTION.",
+        "Base network: built in (docs/networks.md) or a saved model; on the command line also "
+        "FILE.py:FUNCTION.",
         ...,
     )
     depth: str = _search("Depth multipliers to search, LOW:HIGH.", ".5:1.5")
@@ -360,8 +362,8 @@ class HpoOptions(SearchOptions):
     space: PathText = _search(
         "What to tune. training: optimizer, learning rate, weight decay and batch size; training_wide: the "
         "same on logarithmic scales and from 16 images, label smoothing and augmentation; recipe: which "
-        "ingredients, and how strong; resnet_budget: the architecture of that network. In a command also a "
-        "FILE.toml of variables, or FILE.py:FUNCTION (docs/scripts.md).",
+        "ingredients, and how strong; resnet_budget: the architecture of that network. On the command "
+        "line also a FILE.toml of variables, or FILE.py:FUNCTION (docs/scripts.md).",
         DEFAULT_SPACE,
         suggest=_SPACES,
     )

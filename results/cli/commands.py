@@ -178,7 +178,7 @@ def evaluation(
 
 @main.command()
 def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """List the saved models, and where their weights are. If several have one name, it means the newest."""
+    """List the saved models, and where their weights are. A name that several have means the newest."""
     frame = queries.models(db)
     places = [f"weights of {row['name']}: {row['weights']}" for row in plain_rows(frame) if row["weights"]]
     _print(Group(tables.models_table(frame), *map(Text, places)), export.records(frame), as_json)
