@@ -225,6 +225,19 @@ class Store:
             return None if found is None else dict(found._mapping)
 
     @patient
+    def mean_accuracies(self, study_id: int) -> dict[int, tuple[float, int]]:
+        """Return the accuracy of each candidate trained to the end, and from how many trainings it is known.
+
+        The view `completed_trials` has both: they are of its repeats, or of the one training by that number.
+        """
+        query = (
+            "SELECT trial, mean_accuracy, trainings FROM completed_trials WHERE purpose = 'search'"
+            " AND mean_accuracy IS NOT NULL AND study = (SELECT name FROM studies WHERE id = :id)"
+        )
+        with self._read() as session:
+            return {trial: (mean, n) for trial, mean, n in session.execute(text(query), {"id": study_id})}
+
+    @patient
     def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[CurvePoint]]:
         """Return the progress and the sought score measured of completed trials, in order, by number."""
         sought = case((Trial.score.is_(None), Measurement.val_accuracy), else_=Measurement.score)
