@@ -136,24 +136,18 @@ class Store:
         """
         asked = json.loads(json.dumps(question, allow_nan=False))  # as the database returns it: no tuples
         now, token = datetime.now(UTC), uuid.uuid4().hex
+        of_run = {"versions": dict(versions), "git_commit": git_commit}
         with self._write() as session:
             study = session.scalar(select(Study).where(Study.name == name).with_for_update(key_share=True))
             removed = None
             if study is not None and anew and not _has_result(session, study.id):
-                removed = _remove(session, study, kind, asked)
-                study = None
+                removed, study = _remove(session, study, kind, asked), None
             if study is None:
-                study = Study(
-                    name=name,
-                    **new_study_columns(kind, asked),
-                    versions=dict(versions),
-                    git_commit=git_commit,
-                )
+                study = Study(name=name, **new_study_columns(kind, asked), **of_run)
                 session.add(study)
             else:
                 refuse_another_question(study, kind, asked)
-                detail = {"versions": dict(versions), "git_commit": git_commit, "was": study.state}
-                session.add(event_now(study.id, "resumed", detail))
+                session.add(event_now(study.id, "resumed", {**of_run, "was": study.state}))
             assign(study, budget_trials=budget_trials, budget_slot_hours=budget_slot_hours, slots=slots)
             assign(study, state="running", message=None, begun_at=now, updated_at=now, run_token=token)
             if removed is not None:
