@@ -295,13 +295,13 @@ _TEXTS |= {"change", "settings", "metric"}
 _FOLDING = {"study", "outcome", "choice", "model", "network", "recipe", "change", "settings"}
 
 
-def front_table(frame: pd.DataFrame, sought: Score = ACCURACY) -> Table:
+def front_table(frame: pd.DataFrame, sought: Score) -> Table:
     """Return a table with one row per network of the Pareto front, the smallest first."""
     estimate = _estimate(sought)
     return table_of(frame, {"trial": plain("trial"), **sizes(frame), **estimate, "status": plain("status")})
 
 
-def slack_table(frame: pd.DataFrame, level: float = 0.95, sought: Score = ACCURACY) -> Table:
+def slack_table(frame: pd.DataFrame, sought: Score, level: float = 0.95) -> Table:
     """Return a table with two rows per required accuracy.
 
     The first has the smallest network whose mean reaches it, the second the smallest that reaches it at the

@@ -182,14 +182,25 @@ def _parser() -> argparse.ArgumentParser:
     limits.add_argument("--memory-bytes", type=int, metavar="N", help="of CPU memory (default: what is free)")
     command("models", _models, "list the networks")
     command("recipes", _recipes, "list the recipes, with their ingredients and settings")
-    predict = command("predict", _predict, "predict the classes of images with a trained network")
+    _add_predict_arguments(
+        command("predict", _predict, "predict the classes of images with a trained network")
+    )
+    export = command("export", _export, "write a trained network in a format that runs without this project")
+    _add_export_arguments(export)
+    command("host", _host, "fork a trial per request on the socket that is stdin")
+    return parser
+
+
+def _add_predict_arguments(predict: argparse.ArgumentParser) -> None:
     _add_model(predict)
     predict.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="files, or folders of images")
     printed = predict.add_mutually_exclusive_group()
     printed.add_argument("--json", action="store_true", help="print JSON lines")
     printed.add_argument("--csv", action="store_true", help="print CSV; scores go to stderr")
     predict.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    export = command("export", _export, "write a trained network in a format that runs without this project")
+
+
+def _add_export_arguments(export: argparse.ArgumentParser) -> None:
     whose = export.add_mutually_exclusive_group(required=True)
     _add_model(export, whose)
     whose.add_argument(
@@ -210,8 +221,6 @@ def _parser() -> argparse.ArgumentParser:
         "--facts", type=Path, metavar="FILE.json", help="for the card, such as accuracy, latency"
     )
     export.add_argument("--json", action="store_true", help="print a JSON line")
-    command("host", _host, "fork a trial per request on the socket that is stdin")
-    return parser
 
 
 def _add_model(parser: argparse.ArgumentParser, whose: Any = None) -> None:

@@ -15,7 +15,7 @@ from trainer.train_state import TrainState
 class Events:
     """elapsed_before: seconds of the budget that were spent before an interruption."""
 
-    def __init__(self, report: Report, clock_began: float, elapsed_before: float = 0.0) -> None:
+    def __init__(self, report: Report, clock_began: float, elapsed_before: float) -> None:
         self._report = report
         self._zero = clock_began - elapsed_before
         self.epochs: list[dict[str, Any]] = []  # the events so far, for a resumed training

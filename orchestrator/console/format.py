@@ -10,20 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.spec.formulation import sought_value
-from orchestrator.spec.objective import Objective, amount_of, default_objective
+from orchestrator.spec.objective import Objective, amount_of
 from results.analysis.posterior import Posterior
 from results.db.tables import Trial
 from results.format import shown_point
 from results.scores import ACCURACY, Score
 
 _FEW = 6  # variables of a candidate that is shown in full
-FEWEST_MACS = default_objective("nas")
 PointValues = Mapping[str, Any]
 
 
-def point_text(
-    point: PointValues | None, config: Mapping[str, Any] | None, start: PointValues | None = None
-) -> str:
+def point_text(point: PointValues | None, config: Mapping[str, Any] | None, start: PointValues | None) -> str:
     """Return a candidate on one line: `depth 1 width 0.75`; of many values those unlike `start`.
 
     config: the trial.json of its training, whose values are shown
@@ -51,7 +48,7 @@ def short_point_text(point: PointValues | None, config: Mapping[str, Any] | None
     )
 
 
-def result_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
+def result_text(row: Trial, start: PointValues | None, aim: Objective) -> str:
     """Return the outcome of a trial on one line. `aim`: tells which size and which score are shown."""
     point = point_text(row.point, row.config, start)
     if row.state == "completed":
@@ -78,7 +75,7 @@ def pruned_text(row: Trial) -> str:
     return f"stopped early at {row.stop_progress or 0:.0%}: {row.message}"
 
 
-def best_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
+def best_text(row: Trial, start: PointValues | None, aim: Objective) -> str:
     """Return the best trial so far, and whether it is confirmed."""
     found = result_text(row, start, aim)
     return f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {found}"

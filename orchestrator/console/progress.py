@@ -16,7 +16,6 @@ from rich.text import Text
 from tqdm import tqdm
 
 from orchestrator.console.format import (
-    FEWEST_MACS,
     PointValues,
     accuracy_text,
     best_text,
@@ -26,7 +25,7 @@ from orchestrator.console.format import (
     short_point_text,
     shown_accuracy,
 )
-from orchestrator.spec.objective import Objective, amount_of
+from orchestrator.spec.objective import Objective, amount_of, default_objective
 from orchestrator.trial.context import ProgressReporter
 from orchestrator.trial.outcome import count_spent
 from orchestrator.trial.request import RunningTrial
@@ -40,6 +39,7 @@ _FOLDED = ("candidate", "state")  # words fold, numbers never
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
 _NARROW = 80  # columns, below which candidates are shortened
+_FEWEST_MACS = default_objective("nas")
 
 
 class ReporterFactory(Protocol):
@@ -51,7 +51,7 @@ class ReporterFactory(Protocol):
         meter: ProgressMeter,
         title: str,
         start: PointValues | None = None,
-        aim: Objective = FEWEST_MACS,
+        aim: Objective = _FEWEST_MACS,
     ) -> ProgressReporter: ...
 
 
@@ -60,7 +60,7 @@ def open_reporter(
     meter: ProgressMeter,
     title: str,
     start: PointValues | None = None,
-    aim: Objective = FEWEST_MACS,
+    aim: Objective = _FEWEST_MACS,
 ) -> ProgressReporter:
     """Return what shows a run: a live table on a terminal, plain lines elsewhere. Close it when done.
 
@@ -81,7 +81,7 @@ class ConsoleProgress(ProgressReporter):
         meter: ProgressMeter,
         title: str = "",
         start: PointValues | None = None,
-        aim: Objective = FEWEST_MACS,
+        aim: Objective = _FEWEST_MACS,
     ) -> None:
         self._console, self._meter, self._title = console, meter, title
         self._start, self._aim = start, aim

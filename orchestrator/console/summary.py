@@ -17,21 +17,20 @@ from orchestrator.console.size_plot import size_plot
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
 from orchestrator.spec import space as spaces
-from orchestrator.spec.formulation import accuracy, sought_value
+from orchestrator.spec.formulation import accuracy
 from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.spec.options import RunOptions
 from orchestrator.spec.search_options import DEFAULT_SPACE, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
-from orchestrator.trial.outcome import is_training
 from results import file_names, terminal
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
 from results.format import mean_text, quantity, stops_text, trust_text
 from results.metrics import METRICS
-from results.scores import ACCURACY, Score, sought_score
+from results.scores import sought_score
 from results.weights import first_with_weights
 from search_spaces import scaling
 
@@ -181,7 +180,7 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
         _tell_front(console, spec, [model.name for model in models])
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
-        known = known_accuracies(rows, winner, models[0], spec.aim.sought)
+        known = known_accuracies(store.mean_accuracies(study.id), rows, winner, models[0])
         if console.is_terminal and spec.aim.minimise:
             means = {number: mean for number, (mean, _) in known.items()}
             plot = size_plot(rows, spec.aim, means, study.min_accuracy, winner.number, console.width)
@@ -327,27 +326,15 @@ def _comparison(
 
 
 def known_accuracies(
-    rows: Sequence[Trial], winner: Trial, model: Model, sought: Score = ACCURACY
+    means: Mapping[int, tuple[float, int]], rows: Sequence[Trial], winner: Trial, model: Model
 ) -> dict[int, tuple[float, int]]:
     """Return the accuracy of each network trained to the end, and from how many trainings it is known.
 
-    The key is the number of its first trial. It is the mean of its repeats, of which a failed one counts 0,
-    or of the base network's trainings. Without repeats it is the trial's own. model: saved of the winner
+    The key is the number of its first trial. means: of the candidates; model: saved of the winner
     """
-    repeats: dict[int, list[float]] = {}
-    base = next((row.number for row in rows if row.purpose == "baseline"), 0)
-    for row in rows:
-        if row.purpose == "baseline" and row.state == "completed":
-            repeats.setdefault(base, []).append(accuracy(row))
-        elif row.of_trial_number is not None and is_training(row):
-            if sought.is_number and row.state != "completed":
-                continue  # of a number a failed repeat is none
-            repeats.setdefault(row.of_trial_number, []).append(accuracy(row))
-    known = {number: (fmean(again), len(again)) for number, again in repeats.items()}
-    for row in rows:
-        reached = sought_value(row)
-        if row.purpose == "search" and row.state == "completed" and reached is not None:
-            known.setdefault(row.number, (reached, 1))
+    known, base = dict(means), [row for row in rows if row.purpose == "baseline"]
+    if reached := [accuracy(row) for row in base if row.state == "completed"]:
+        known[base[0].number] = fmean(reached), len(reached)
     if model.val_accuracy is not None:
         known[winner.number] = model.val_accuracy, model.trainings or 1
     return known

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from orchestrator.spec.command_options import BadOption, LocalPath, option
+from orchestrator.spec.demo import fit_folds
 from orchestrator.spec.names import name_data
 from orchestrator.spec.option_types import Images, parse_images
 from orchestrator.spec.options import RunOptions
 from orchestrator.spec.recipe_overrides import Ingredients
-from orchestrator.spec.search_options import without_images
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 
@@ -148,8 +148,7 @@ class EvaluationOptions(RepeatedOptions):
         no_test, demo = given.get("no_test"), given.get("demo")
         listed = {"model": ()} if given.get("models") else {}  # a list of models replaces the demo's
         validated = {"validation_images": "500" if demo else "1000"} if no_test else {}
-        usual = {**(_DEMO if demo else {}), **listed, **validated}
-        return without_images(usual) if given.get("folds") else usual
+        return fit_folds({**(_DEMO if demo else {}), **listed, **validated}, given)
 
     @model_validator(mode="after")
     def _check_evaluation(self) -> Self:

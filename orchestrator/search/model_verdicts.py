@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.console.format import accuracy_text, belief_text
 from orchestrator.search.confirmation import Winner
 from orchestrator.search.context import SearchContext
-from orchestrator.search.verdict import HOPELESS, Verdict, believe_accuracy
+from orchestrator.search.verdict import Verdict, believe_accuracy, find_verdict
 from orchestrator.spec.formulation import accuracy
 from orchestrator.spec.problem import AccuracyGoal
 from results.analysis.difference import COLUMNS, UNKNOWN
@@ -57,7 +57,7 @@ class ModelVerdicts:
             self._search.reporter.show_best(row)
         status: Literal["provisional", "confirmed"]
         status = "provisional" if self.incumbent is None else "confirmed"
-        known = {name: getattr(row, name) for name in COLUMNS} if row.pairs is not None else UNKNOWN
+        known = {name: getattr(row, name) for name in COLUMNS}
         return Winner(row, status, self._believe(row), row.probability, known)
 
     def _find_incumbent(self) -> Trial | None:
@@ -81,8 +81,10 @@ class ModelVerdicts:
             has_failed = any(one.state == "failed" for one in repeats)
             compared = UNKNOWN if self._goal.base is None else {name: believed[name] for name in COLUMNS}
             columns = {"probability": 0.0 if has_failed else believed["probability"], **compared}
-            is_last = is_over or len(repeats) >= self._goal.repeats
-            self._record(row, _find_verdict(row, columns["probability"], self._goal.level, is_last), columns)
+            verdict = find_verdict(columns["probability"], self._goal.level)
+            if row.verdict or is_over or len(repeats) >= self._goal.repeats:
+                verdict = verdict or "undecided"  # also in place of one that does not hold any more
+            self._record(row, verdict, columns)
 
     @cached_property
     def _features(self) -> Features:
@@ -114,12 +116,3 @@ class ModelVerdicts:
         trainings, goal = self._search.history.trainings(), self._goal
         known = list(trainings.get(row.number, {0: accuracy(row)}).values())
         return believe_accuracy(known, trainings, goal.bound, goal.images, goal.overlap)
-
-
-def _find_verdict(row: Trial, probability: float, level: float, is_last: bool) -> Verdict | None:
-    """Return the verdict on a network; None while none is due. A withdrawn one becomes undecided."""
-    if probability >= level:
-        return "confirmed"
-    if probability <= HOPELESS:
-        return "rejected"
-    return "undecided" if row.verdict or is_last else None

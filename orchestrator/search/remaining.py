@@ -33,7 +33,7 @@ class RemainingNetworks:
         self._looked = 0  # so many of them are not left
         self._incumbent: Trial | None = None
 
-    def end_text(self, incumbent: Trial | None, is_last: bool = False) -> str | None:
+    def end_text(self, incumbent: Trial | None, is_last: bool) -> str | None:
         """Return in words that no network is left to train; None if one is, or may be.
 
         incumbent: the smallest confirmed network so far

@@ -15,7 +15,14 @@ from statistics import fmean
 from typing import Any, Literal
 
 from orchestrator.console.format import accuracy_text, belief_text
-from results.analysis.difference import BASE, Difference, Trainings, compare, contrast_variance
+from results.analysis.difference import (
+    BASE,
+    Difference,
+    Trainings,
+    compare,
+    contrast_variance,
+    lasting_variance,
+)
 from results.analysis.posterior import (
     Posterior,
     VerdictSettings,
@@ -68,16 +75,17 @@ class Judgement:
 
     def verdict(self, needed: float) -> Verdict | None:
         """Return the verdict; None if another training is due first. `needed`: to confirm."""
-        if self.probability >= needed:
-            return "confirmed"
-        if self.probability <= HOPELESS:
-            return "rejected"
-        return None if self.next else "undecided"
+        return find_verdict(self.probability, needed) or (None if self.next else "undecided")
 
     def columns(self) -> dict[str, Any]:
         """Return a trial's columns about it."""
         known = {"probability": self.probability}
         return known | (self.difference.columns() if self.difference else {})
+
+
+def find_verdict(probability: float, needed: float) -> Verdict | None:
+    """Return what a probability of being as accurate says; None if it says nothing. `needed`: to confirm."""
+    return "confirmed" if probability >= needed else "rejected" if probability <= HOPELESS else None
 
 
 @dataclass(frozen=True)
@@ -177,8 +185,7 @@ class BaseRule(Rule):
         This is stochastic curtailment (Lan, Simon and Halperin 1982). The mean after all of them is taken as
         normal around the present one, with the variance that they will take away.
         """
-        overlap = self.settings.overlap
-        lasting = 2 * (1 - found.shared) * overlap / (1 - overlap)  # which no repeat takes away
+        lasting = lasting_variance(found.shared, self.settings.overlap)
         all_base = {*base, *(set(range(self.most + 1)) - set(tried))}
         now = contrast_variance(own, base, found.shared)
         last = contrast_variance(range(1, self.most + 1), all_base, found.shared)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Select, column, func, null, select, table
 
+from orchestrator.service.schemas import why_refused
 from results.analysis import forecast
 from results.db import connection as database
 from results.db import locks, schema
@@ -271,7 +272,7 @@ class RecordQueries:
             "used": forecast.used_text(study | spending),
             "metric": _describe_metric(shown_metric(study["minimise"])),
             "sought": _describe_score(sought_score(study["question"])),
-            "resumable": request is not None and not _is_of_a_file(study["question"]),
+            "resumable": request is not None and not why_refused(request["subject"], request["options"]),
         }
 
     def _find_state(self, study: Facts, request: Facts | None) -> str:
@@ -359,8 +360,3 @@ def _describe_score(score: Score) -> Facts:
 
 
 _METRICS = [_describe_metric(metric) for metric in METRICS.values()]
-
-
-def _is_of_a_file(question: Mapping[str, Any]) -> bool:
-    """Whether a study is of a script, a space or a network in a file, which only a command line can name."""
-    return bool({"config_as", "start"} & question.keys()) or ".py:" in question["training"].get("network", "")

@@ -125,22 +125,25 @@ def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings
 
     The recorded options of a search from the command line are checked here as well, when it is resumed.
     """
-    check(
-        re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is not None,
-        f"{subject!r} is not the name of a network or model; use the command line for one in a file",
-    )
+    refused = why_refused(subject, asked)
+    check(not refused, refused)
     model = SEARCHES[kind]
     forbidden = sorted(set(asked) - {*model.options("user"), *model.removed})
     check(not forbidden, f"{', '.join(forbidden)} can be given only on the command line")
     check_name(asked.get("study") or "")
-    check(
-        not search_spaces.is_path(asked.get("space") or ""),
-        "--space of a file can be given only on the command line; give the name of a space",
-    )
     told = dict(asked)
     if told.get("data") is not None:
         told["data"] = _dataset(told["data"], settings)
     return told
+
+
+def why_refused(subject: str, asked: Mapping[str, Any]) -> str:
+    """Return why only a command line can name the network or the space of a search; empty if it has names."""
+    if re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is None:
+        return f"{subject!r} is not the name of a network or model; use the command line for one in a file"
+    if search_spaces.is_path(asked.get("space") or ""):
+        return "--space of a file can be given only on the command line; give the name of a space"
+    return ""
 
 
 def check_name(name: str) -> None:

@@ -21,9 +21,7 @@ SHORT = 0.1  # the lengths from which the fit starts a second time, since the fi
 
 
 def earlier_mean(
-    problem: Problem,
-    features: Callable[[Sequence[Point]], Array],
-    groups: NDArray[np.intp] | None = None,
+    problem: Problem, features: Callable[[Sequence[Point]], Array]
 ) -> Callable[[Sequence[Point]], Array] | None:
     """Return the function that gives what the earlier study's model expects of points, [n].
 
@@ -31,9 +29,8 @@ def earlier_mean(
     has fewer than FEWEST scores.
 
     features: returns rows [n, columns] of points
-    groups: [columns] as of `GaussianProcess`; None: each column is a variable
     """
-    expect = fit_earlier(problem, features, groups)
+    expect = fit_earlier(problem, features)
     return None if expect is None else lambda points: expect(features(points))
 
 
@@ -57,7 +54,10 @@ def fit_earlier(
     features: Callable[[Sequence[Point]], Array],
     groups: NDArray[np.intp] | None = None,
 ) -> Callable[[Array], Array] | None:
-    """Return the same function of rows of features [n, columns]."""
+    """Return the same function of rows of features [n, columns].
+
+    groups: [columns] as of `GaussianProcess`; None: each column is a variable
+    """
     known = [(one.point, one.score) for one in problem.earlier if one.score is not None]
     scores = np.array([score for _, score in known])
     if len(known) < FEWEST or np.ptp(scores) == 0:

@@ -1,4 +1,4 @@
-"""Options of nas-search and hpo-search, and what their demos change."""
+"""Options of nas-search and hpo-search."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ValidationInfo, create_model, field_validat
 
 import search_spaces
 from orchestrator import pruners, solvers
+from orchestrator.spec import demo
 from orchestrator.spec.command_options import BadOption, LocalPath, PathText, check, one_of, option, parsed
 from orchestrator.spec.names import check_name, name_script, name_space
 from orchestrator.spec.objective import Objective, parse_objective, unused_options
@@ -259,43 +260,6 @@ class SearchOptions(LimitOptions):
             yield f"--audit {self.audit} has no effect with {off}; omit it"
 
 
-def without_images(presets: Mapping[str, Any]) -> dict[str, Any]:
-    """Return presets without numbers of images, which folds make superfluous."""
-    return {
-        name: value for name, value in presets.items() if name not in ("train_images", "validation_images")
-    }
-
-
-# A budget in steps, a number of candidates per iteration and no early stopping, which acts when it reads a
-# curve: so a demo finds the same on a slow machine, a busy one and one of many cores (benchmarks/demo.py).
-_DEMO: Mapping[str, Any] = {
-    "base_width": 0.25,
-    "data": "digits",
-    "train_images": "4000",
-    "validation_images": "1000",
-    "budget": "250steps",
-    "trials": 30,
-    "block": 2,
-    "pruner": "none",
-}
-FEW_STEPS = ("auto_augment=null", "cutout=null")  # augmentations that take many steps to pay
-_DEMO_OF_0_1 = MappingProxyType({"budget": "15s", "trials": 12, "tolerance": 0.01, "ingredient": ()})
-
-
-def _demo(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults of a demo with these options, of which `own` are the search's; empty if it is none.
-
-    What is given of early stopping turns it on.
-    """
-    if not given.get("demo"):
-        return {}
-    demo = {**_DEMO, **own}
-    if any(given.get(name) is not None for name in ("early_stop", "audit")):
-        del demo["pruner"]
-    demo["block"] = min(demo["block"], given.get("trials", demo["trials"]))
-    return without_images(demo) if given.get("folds") else demo
-
-
 class NasOptions(SearchOptions):
     """Find the smallest variant of a base network that is still as accurate.
 
@@ -306,7 +270,7 @@ class NasOptions(SearchOptions):
     program = "nas-search"
     kind = "nas"
     subject_option = "base"
-    demo_of_0_1 = _DEMO_OF_0_1
+    demo_of_0_1 = demo.OF_0_1
     shown = MappingProxyType({"minimise": "macs", "save_as": "nomad_BASE"})
     ten = ("base", "data", "budget", "trials", "solver", "tolerance", "slots", "study", "demo", "plan")
     examples = (
@@ -326,8 +290,8 @@ class NasOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        own = {"budget": "400steps", "tolerance": 0.02, "batch_size": 64, "ingredient": FEW_STEPS}
-        return _demo(given, own)
+        own = {"budget": "400steps", "tolerance": 0.02, "batch_size": 64, "ingredient": demo.FEW_STEPS}
+        return demo.preset_search(given, own)
 
 
 class HpoOptions(SearchOptions):
@@ -340,7 +304,7 @@ class HpoOptions(SearchOptions):
     program = "hpo-search"
     kind = "hpo"
     subject_option = "model"
-    demo_of_0_1 = MappingProxyType(_DEMO_OF_0_1 | {"base_width": 1.0})
+    demo_of_0_1 = MappingProxyType(demo.OF_0_1 | {"base_width": 1.0})
     shown = MappingProxyType(
         {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
     )
@@ -420,17 +384,18 @@ class HpoOptions(SearchOptions):
         if given.get("trainer") and not given.get("model"):
             return {"model": parsed(name_script, given["trainer"], "trainer"), "data": SCRIPT}
         of_space: Mapping[str, Mapping[str, Any]] = {
-            DEFAULT_SPACE: {"budget": "60steps", "ingredient": FEW_STEPS},  # of up to 512 images each
+            DEFAULT_SPACE: {"budget": "60steps", "ingredient": demo.FEW_STEPS},  # of up to 512 images each
             "training_wide": {"budget": "60steps"},
             "recipe": {"batch_size": 64},
             "resnet_budget": {
                 "base_width": 1.0,
                 "batch_size": 64,
                 "max_params": "200000",
-                "ingredient": FEW_STEPS,
+                "ingredient": demo.FEW_STEPS,
             },
         }
-        return _demo(given, {"trials": 16, **of_space.get(given.get("space", DEFAULT_SPACE), {})})
+        own = of_space.get(given.get("space", DEFAULT_SPACE), {})
+        return demo.preset_search(given, {"trials": 16, **own})
 
 
 SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}

@@ -124,7 +124,7 @@ def _run_notice(words: Sequence[str], environment: Mapping[str, str], stop: thre
 
 
 @contextmanager
-def record_end(store: Store, study: Study, console: Console, before: Study | None = None) -> Iterator[None]:
+def record_end(store: Store, study: Study, console: Console, before: Study | None) -> Iterator[None]:
     """Record it if a run is stopped or fails; the caller records that it finished.
 
     A run whose output nobody can read any more goes on, with an event that says so.

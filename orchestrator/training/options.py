@@ -14,10 +14,10 @@ from pydantic import model_validator
 
 from orchestrator.evaluation.options import RepeatedOptions
 from orchestrator.spec.command_options import PathText, check, option
+from orchestrator.spec.demo import FEW_STEPS, fit_folds
 from orchestrator.spec.images import Pool
 from orchestrator.spec.names import check_name, name_data
 from orchestrator.spec.option_types import Images, KeepWeights
-from orchestrator.spec.search_options import FEW_STEPS, without_images
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 
@@ -76,8 +76,7 @@ class TrainingOptions(RepeatedOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        demo = {**_DEMO, **_DEMO_OF_A_NETWORK} if given.get("demo") else {}
-        return without_images(demo) if given.get("folds") else demo
+        return fit_folds({**_DEMO, **_DEMO_OF_A_NETWORK} if given.get("demo") else {}, given)
 
     @model_validator(mode="after")
     def _check_training(self) -> Self:

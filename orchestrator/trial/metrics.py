@@ -95,7 +95,7 @@ class MetricsLog:
         found = self.final_columns | {self.sought.field: (self.last("final") or {}).get(self.sought.field)}
         return all(self._score_of(name).holds(found.get(name)) for name in asked)
 
-    def lack(self, asked: Iterable[str] = ("val_accuracy",)) -> str:
+    def lack(self, asked: Iterable[str]) -> str:
         """Return what incomplete metrics lack, as the end of a sentence."""
         final = self.last("final")
         if final is None:
@@ -171,7 +171,7 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def read_measurements(path: Path, sought: Score = ACCURACY) -> list[dict[str, Any]]:
+def read_measurements(path: Path, sought: Score) -> list[dict[str, Any]]:
     """Return the measurements in a file that is being written; none if it is malformed or too long."""
     try:
         if path.stat().st_size > MOST_OF_CURVE_BYTES:  # too long to be read several times a second

@@ -47,7 +47,7 @@ class TrialOutcome:
     lost_weights: str | None = None  # why those that were asked for are not there
 
 
-def required_accuracies(config: Mapping[str, Any], sought: Score = ACCURACY) -> tuple[str, ...]:
+def required_accuracies(config: Mapping[str, Any], sought: Score) -> tuple[str, ...]:
     """Return the accuracies that a training of `config` must report, the sought score among them."""
     reported = (sought.field,) if sought.is_own else tuple(dict.fromkeys((*_VALIDATED, sought.field)))
     of_validation = reported if config["subset"]["validation"] else ()
@@ -119,7 +119,7 @@ def judge_budget(found: TrialOutcome, config: Mapping[str, Any]) -> TrialOutcome
     return replace(found, state="failed", reason=reason, message=message, columns=columns)
 
 
-def mark_pruned(found: TrialOutcome, prune: Prune, sought: Score = ACCURACY) -> TrialOutcome:
+def mark_pruned(found: TrialOutcome, prune: Prune, sought: Score) -> TrialOutcome:
     """Return the outcome of a trial that was stopped early, with what it had reached there."""
     there = next((one for one in found.measurements if one["progress"] == prune.progress), {})
     reached = {"val_accuracy": there.get("val_accuracy"), sought.column: prune.accuracy}

@@ -118,8 +118,7 @@ def compare(
     generalised least squares regression, whose posterior is Student's t (Gelman et al., Bayesian Data
     Analysis, 3rd edition, sections 14.2 and 14.7); rho is integrated over a grid.
 
-    overlap: as of `posterior.believe`: 2 (1 - rho) overlap / (1 - overlap) is added to the variance of the
-        difference, in units of s^2
+    overlap: as of `posterior.believe`: it adds `lasting_variance` to the variance of the difference
     """
     rows = [(network, replicate, y) for network, own in trainings.items() for replicate, y in own.items()]
     networks = list(dict.fromkeys(network for network, _, _ in rows))
@@ -136,7 +135,7 @@ def compare(
         fitted = np.linalg.solve(information, np.column_stack([design.T @ solved[:, -1], contrast]))
         residual = y - design @ fitted[:, 0]
         squares = prior + float(residual @ _solve(replicates, rho, residual[:, None])[0][:, 0])
-        spread = contrast @ fitted[:, 1] + 2 * (1 - rho) * overlap / (1 - overlap)
+        spread = contrast @ fitted[:, 1] + lasting_variance(rho, overlap)
         log_determinant += np.linalg.slogdet(information)[1]
         logs.append(math.log(weight) - log_determinant / 2 - freedom / 2 * math.log(squares))
         means.append(float(contrast @ fitted[:, 0]))
@@ -178,8 +177,13 @@ def least_confirmed(
     noise = pool_noise([accuracies], fmean(accuracies), validation_images)
     shared = fmean(_SHARED, _PRIOR)
     spread = contrast_variance(range(1, most + 1), range(most + 1), shared)
-    spread += 2 * (1 - shared) * settings.overlap / (1 - settings.overlap)
+    spread += lasting_variance(shared, settings.overlap)
     return quantile(PRIOR_TRAININGS + 2 * most - 1, settings.needed) * math.sqrt(noise.variance * spread)
+
+
+def lasting_variance(shared: float, overlap: float) -> float:
+    """Return the variance of a difference that no repeat takes away, in units of s^2: see `believe`."""
+    return 2 * (1 - shared) * overlap / (1 - overlap)
 
 
 def contrast_variance(one: Collection[int], other: Collection[int], shared: float) -> float:

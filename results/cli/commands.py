@@ -141,7 +141,7 @@ def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> Non
     """Show the accuracy trade-off: the smallest networks at, above and below the required accuracy."""
     frame, asked = queries.slack(db, study), export.records(queries.studies(db, study))[0]
     level, sought = VerdictSettings.read(asked["question"]).level, sought_score(asked["question"])
-    _print(slack_table(frame, level, sought), export.records(frame), as_json)
+    _print(slack_table(frame, sought, level), export.records(frame), as_json)
 
 
 @main.command()

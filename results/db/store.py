@@ -136,24 +136,18 @@ class Store:
         """
         asked = json.loads(json.dumps(question, allow_nan=False))  # as the database returns it: no tuples
         now, token = datetime.now(UTC), uuid.uuid4().hex
+        of_run = {"versions": dict(versions), "git_commit": git_commit}
         with self._write() as session:
             study = session.scalar(select(Study).where(Study.name == name).with_for_update(key_share=True))
             removed = None
             if study is not None and anew and not _has_result(session, study.id):
-                removed = _remove(session, study, kind, asked)
-                study = None
+                removed, study = _remove(session, study, kind, asked), None
             if study is None:
-                study = Study(
-                    name=name,
-                    **new_study_columns(kind, asked),
-                    versions=dict(versions),
-                    git_commit=git_commit,
-                )
+                study = Study(name=name, **new_study_columns(kind, asked), **of_run)
                 session.add(study)
             else:
                 refuse_another_question(study, kind, asked)
-                detail = {"versions": dict(versions), "git_commit": git_commit, "was": study.state}
-                session.add(event_now(study.id, "resumed", detail))
+                session.add(event_now(study.id, "resumed", {**of_run, "was": study.state}))
             assign(study, budget_trials=budget_trials, budget_slot_hours=budget_slot_hours, slots=slots)
             assign(study, state="running", message=None, begun_at=now, updated_at=now, run_token=token)
             if removed is not None:
@@ -223,6 +217,19 @@ class Store:
         with self._read() as session:
             found = session.execute(text(query), {"id": study_id}).one_or_none()
             return None if found is None else dict(found._mapping)
+
+    @patient
+    def mean_accuracies(self, study_id: int) -> dict[int, tuple[float, int]]:
+        """Return the accuracy of each candidate trained to the end, and from how many trainings it is known.
+
+        The view `completed_trials` has both: they are of its repeats, or of the one training by that number.
+        """
+        query = (
+            "SELECT trial, mean_accuracy, trainings FROM completed_trials WHERE purpose = 'search'"
+            " AND mean_accuracy IS NOT NULL AND study = (SELECT name FROM studies WHERE id = :id)"
+        )
+        with self._read() as session:
+            return {trial: (mean, n) for trial, mean, n in session.execute(text(query), {"id": study_id})}
 
     @patient
     def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[CurvePoint]]:

@@ -8,7 +8,6 @@ study's best trial. Such means are no line: they are of different numbers of rep
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -95,17 +94,19 @@ def retrained(study: StudyRecord) -> list[Retrained]:
     Those of a number of which a repeat failed are left out.
     """
     sought = study.sought
-    found: dict[int, list[tuple[Step, float]]] = {}
+    found: dict[int, list[tuple[Step, float | None]]] = {}
     for step, row in zip(steps(study), study.trained, strict=True):
         of = row["of_trial_number"]
         if study.minimised is None and of in study.by_number and row["state"] in ("completed", "failed"):
-            found.setdefault(of, []).append((step, sought.merit(row["accuracy"])))
+            found.setdefault(of, []).append((step, row["accuracy"]))
     known = {network.trial: network.belief.interval() for network in study.networks if network.is_replicated}
-    means = [
-        Retrained(study.by_number[n], again[-1][0], sought.merit(mean), len(again), known.get(n), sought)
-        for n, again in found.items()
-        if math.isfinite(mean := fmean(merit for _, merit in again))
-    ]
+    means = []
+    for number, again in found.items():
+        reached = [value for _, value in again]
+        if not (sought.is_number and None in reached):
+            mean, interval = fmean(value or 0.0 for value in reached), known.get(number)
+            row = study.by_number[number]
+            means.append(Retrained(row, again[-1][0], mean, len(again), interval, sought))
     return sorted(means, key=lambda one: one.step.trainings)
 
 

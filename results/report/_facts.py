@@ -171,7 +171,7 @@ def offers(study: StudyRecord) -> list[Table]:
     """Return the tables of the saved models and of the accuracy trade-off."""
     found = [captioned("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.minimised and study.networks:
-        slack = slack_table(cheapest(study.trials, study.study), sought=study.sought)
+        slack = slack_table(cheapest(study.trials, study.study), study.sought)
         caption = study.sought.reword("Accuracy trade-off, in percentage points")
         found.append(captioned(caption, slack))
     return found

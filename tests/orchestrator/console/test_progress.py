@@ -156,8 +156,8 @@ def test_a_small_plot_has_the_base_the_network_found_and_what_is_required() -> N
         trial(6, state="failed"),
         network(7, 1, 0.99, purpose="confirmation"),
     ]
-    rows += [network(8, 1, 0.86, purpose="confirmation", of_trial_number=3)]
-    known = known_accuracies(rows, rows[1], Model(val_accuracy=0.91, trainings=3))
+    candidates = {2: (0.95, 1), 3: (0.86, 1), 4: (0.88, 1), 5: (0.3, 1)}
+    known = known_accuracies(candidates, rows, rows[1], Model(val_accuracy=0.91, trainings=3))
     assert known == {1: (0.9, 1), 2: (0.91, 3), 3: (0.86, 1), 4: (0.88, 1), 5: (0.3, 1)}
     means = {number: mean for number, (mean, _) in known.items()}
     lines = size_plot(rows, default_objective("nas"), means, 0.89, 2, 60)
@@ -176,7 +176,7 @@ def test_the_result_fits_on_a_terminal(width: int) -> None:
     rows = [network(1, 37_750_000, 0.9, purpose="baseline", parameters=783_000)]
     rows += [network(number, 9_000_000 * number, 0.9, parameters=number) for number in range(2, 8)]
     model = Model(name="nomad_senet18", val_accuracy=0.91, trainings=3)
-    known, aim = known_accuracies(rows, rows[1], model), default_objective("nas")
+    known, aim = {1: (0.9, 1), 2: (0.91, 3)}, default_objective("nas")
     table = _comparison(Study(name="nas-senet18", kind="nas"), aim, model, rows[0], rows[1], known)
     console = Console(file=io.StringIO(), width=width)
     console.print(table)

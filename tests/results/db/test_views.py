@@ -80,6 +80,7 @@ def test_the_score_that_a_study_seeks_stands_for_the_accuracy(store: Store, db: 
     failed = store.start_trial(study.id, 4, **columns)
     store.finish_trial(failed.id, "failed", reason="diverged")
     assert queries.best(db).empty, "a failed repeat counts 0"
+    assert store.mean_accuracies(study.id) == {1: (0.6, 1), 2: (0.375, 2)}
     store.finish_trial(failed.id, "completed", val_accuracy=0.65, score=0.73)
     [best] = queries.best(db).to_dict("records")
     assert (best["trial"], best["metric"], best["val_accuracy"]) == (2, "balanced_accuracy", 0.65)
