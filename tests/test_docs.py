@@ -83,7 +83,8 @@ def test_every_file_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
-    shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
+    whole = (block.replace("\\\n", " ") for block in blocks(page, "(?:sh|bash|console)?"))  # lines that go on
+    shown = [line for block in whole for line in block.splitlines()]
     for line in (line.strip().removeprefix("$ ") for line in shown):
         name = next((name for name in COMMANDS if f"{line} ".startswith(f"{name} ")), None)
         if name:
