@@ -5,6 +5,7 @@ base network so that a smaller one is as accurate, and a little noise drawn from
 name of the data set asks for faults, `fake:KEY=VALUE,KEY,…`:
 
 sleep=S            train for S seconds
+held               train no further, but for trial 1, while a file `held` is in the folder of the study
 noise=S            standard deviation of the accuracy, .003 by default
 balanced=D         report the other scores too: balanced accuracy and macro F1, D below the accuracy, and the
                    accuracies of ten classes, of which a is the worst and j has no images
@@ -90,7 +91,7 @@ RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the a
 VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
 VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes", "weights"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
-FAULTS += ["ignore_sigterm", "drawn", "plain", "sized"]
+FAULTS += ["ignore_sigterm", "drawn", "plain", "sized", "held"]
 
 
 class RefusedError(Exception):
@@ -135,9 +136,12 @@ def train(path: str) -> None:
     machine = {"device": "cpu", "device_name": "fake", "driver": None, "precision": "fp32", "threads": 1}
     emit("machine", **machine, versions={"python": sys.version.split()[0]}, host=os.uname().nodename)
     act_out(faults, config)
+    study, trial = os.path.split(os.path.dirname(os.path.abspath(path)))
+    while "held" in faults and trial != "00001" and os.path.exists(os.path.join(study, "held")):
+        time.sleep(0.1)
     report_training(config, network, faults)
     if config.get("keep_weights"):
-        write_weights(os.path.dirname(os.path.abspath(path)), config, network, faults.get("weights"))
+        write_weights(os.path.join(study, trial), config, network, faults.get("weights"))
 
 
 def write_weights(folder: str, config: dict[str, Any], network: dict[str, Any], fault: str | None) -> None:

@@ -103,9 +103,11 @@ def check_what_was_trained(folder: Path, *names: str) -> None:
 
 
 def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    asked = ["--base", "senet18", "--study", "s", "--data", "fake:sleep=.7", "--budget", "10steps"]
+    asked = ["--base", "senet18", "--study", "s", "--data", "fake:held", "--budget", "10steps"]
     asked += ["--trials", "5", "--replicates", "1", "--confirm", "0", "--tolerance", ".01"]
     asked += ["--solver", "random", "--slots", "2"]
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "held").touch()
     study = subprocess.Popen(
         command(tmp_path, *asked), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -117,6 +119,7 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path: Path) -> No
     assert "stopped; finished trials are kept. To resume: nas-search --trainer" in said
     assert eventually(lambda: naming(tmp_path) == []), "a process is left over"
     assert [row.state for row in trials(tmp_path)].count("running") > 0
+    (tmp_path / "s" / "held").unlink()
     resumed = typed(tmp_path, *asked)
     assert (resumed.returncode, resumed.stderr) == (0, "")
     assert "resuming" in resumed.stdout
