@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from results import no_winner
@@ -15,6 +15,8 @@ from results.scores import ACCURACY, measured_accuracy
 from results.study_record import Row, StudyRecord
 
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
+
+_OF_FILES = ("folder", "csv", "npz")  # data sets that are named by their path
 
 
 def describe_settings(study: StudyRecord) -> list[str]:
@@ -109,7 +111,9 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
 def _dataset(study: StudyRecord, training: Mapping[str, Any]) -> str:
     """Return the name of the data set; only trials know that of a file or folder."""
     trained = (config for config in study.trials["config"] if isinstance(config, Mapping))
-    return re.split("[:/]", next(trained, training).get("dataset") or "?")[-1]
+    name = str(next(trained, training).get("dataset"))
+    kind, _, place = name.partition(":")
+    return Path(place).name if kind in _OF_FILES else name
 
 
 def describe_result(study: StudyRecord) -> list[str]:

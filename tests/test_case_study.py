@@ -6,7 +6,9 @@ import shlex
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import scipy.stats
 import torch
 from PIL import Image
 from typer.testing import CliRunner
@@ -20,6 +22,14 @@ ROOT = Path(__file__).resolve().parents[1]
 CASE = ROOT / "examples" / "case"
 PAGE = (ROOT / "docs" / "case-study.md").read_text()
 SHOWN = re.findall(r"^```console\n\$ nas-results (.+?)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+PIPELINE = {  # what the page tells of each step
+    "base network": ("case-evaluate", "senet18"),
+    "architecture search": ("case-evaluate", "nomad_senet18"),
+    "AutoAugment and cutout": ("case-augmented", "nomad_senet18"),
+    "hyperparameter search": ("case-evaluate", "tuned_nomad_senet18"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +46,45 @@ def test_the_page_shows_what_a_command_prints(database: str, command: str, print
     result = CliRunner().invoke(main, words)
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.rstrip() for line in result.stdout.splitlines()] == printed.splitlines()
+
+
+def test_the_page_shows_every_study() -> None:
+    assert len(SHOWN) == 6
+
+
+@pytest.mark.parametrize("step", PIPELINE)
+def test_the_page_tells_the_mean_and_interval_of_a_step(database: str, step: str) -> None:
+    study, model = PIPELINE[step]
+    reached = accuracies(database, study, model)
+    [told] = re.findall(rf"^\| {step} \|.*\| (.*) \|$", PAGE, re.MULTILINE)
+    assert told == f"{reached.mean():.2f}% {interval_text(reached)} (n 5)"
+
+
+@pytest.mark.parametrize("model", ["nomad_senet18", "tuned_nomad_senet18"])
+def test_the_page_tells_the_difference_from_the_base(database: str, model: str) -> None:
+    base, other = (accuracies(database, "case-evaluate", one) for one in ("senet18", model))
+    difference = other - base
+    mean, low, high = (f"{n:+.2f}".replace("0.", ".") for n in (difference.mean(), *interval(difference)))
+    assert f"{mean} points [{low}, {high}]" in PAGE.replace("\n", " ")
+
+
+def accuracies(database: str, study: str, model: str) -> "pd.Series[float]":
+    """Test accuracies in percent, by run."""
+    runs = queries.trials(database, study)
+    return (
+        100
+        * runs[[point["model"] == model for point in runs["point"]]].set_index("replicate")["test_accuracy"]
+    )
+
+
+def interval(reached: "pd.Series[float]") -> tuple[float, float]:
+    reach = scipy.stats.t.ppf(0.975, len(reached) - 1) * reached.std() / len(reached) ** 0.5
+    return reached.mean() - reach, reached.mean() + reach
+
+
+def interval_text(reached: "pd.Series[float]") -> str:
+    low, high = interval(reached)
+    return f"[{low:.2f}, {high:.2f}]"
 
 
 def test_the_commands_beside_it_are_those_of_the_page() -> None:

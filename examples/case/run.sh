@@ -1,4 +1,7 @@
-export NAS_DB=results.db
+#!/bin/sh
+# The case study of docs/case-study.md, in a folder with cifar10.npz.
+set -e
+export NAS_DB=case.db
 nas-search --base senet18 --base-width .25 --data npz:cifar10.npz --train-images 5000 --validation-images 5000 \
     --budget 1200steps --ingredient auto_augment=null --ingredient cutout=null --trials 20 --tolerance .01 \
     --study case-nas
