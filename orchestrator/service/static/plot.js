@@ -49,11 +49,13 @@ export const sizeOf = ({ unit, column, scale, digits }) => ({
   axis: unit, of: (row) => (row[column] === null ? null : row[column] / scale),
   text: (row) => (row[column] === null ? "" : (row[column] / scale).toFixed(digits)),
 });
-// What a study seeks in place of the accuracy (results/scores.py): its value in a row, and a text about it.
-export const reached = (told, row) => row[told.sought.column];
+// What a study seeks in place of the accuracy (results/scores.py): its value in a row, and a text about it. Runs without
+// validation images have an accuracy on test images alone.
+const tested = ({ sought }, row) => (sought.name === "accuracy" ? row.test_accuracy : null);
+export const reached = (told, row) => row[told.sought.column] ?? tested(told, row) ?? null;
 export const isSized = ({ minimise, sought }) => minimise !== null && minimise !== sought.name; // whether a size is minimised
 const values = ({ sought }) => (value) => score(sought, value, 1);
-const validation = ({ sought }) => (sought.is_share ? "validation " : "");
+const images = ({ sought }, rows) => (!sought.is_share ? "" : rows.some((row) => row[sought.column] != null) ? "validation " : "test ");
 export const reword = ({ sought: { name, noun } }, text) => (name === "accuracy" ? text
   : text.replace(/accuracy/gi, (word) => (word[0] === "A" ? noun[0].toUpperCase() + noun.slice(1) : noun)));
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
@@ -73,7 +75,7 @@ export function scatter(rows, told, open) {
   const xs = trained.map(of), ys = trained.map(to);
   const label = reword(told, `${title}, ${quantity(trained.length, "training")}; the table of trials has each of them.`);
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
-    { x: axis, y: reword(told, `${validation(told)}accuracy`), xText: number, yText: values(told) });
+    { x: axis, y: reword(told, `${images(told, trained)}accuracy`), xText: number, yText: values(told) });
   if (bound !== null) {
     svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
       el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, reword(told, `required accuracy ${percent(bound)}`)));
@@ -84,7 +86,8 @@ export function scatter(rows, told, open) {
       el("svg:title", {}, says)));
   }
   for (const row of trained.filter((one) => told.front.includes(one.number))) svg.append(el("svg:circle", { class: "front", r: 8, cx: px(of(row)), cy: py(to(row)) }));
-  const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
+  const purpose = trained.find((row) => kindOf(row) === "search")?.purpose; // a run of an evaluation is no search
+  const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind)).map(([kind, text]) => [kind, kind === "search" ? purpose : text]);
   return el("div", {}, head, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text)),
     told.front.length ? el("li", {}, "with a ring: on the Pareto front") : null));
 }
@@ -97,7 +100,7 @@ export function curve(rows, about) {
   const xs = told.map((row) => (timed ? row.elapsed_seconds : row.step)), ys = told.map((row) => reached(about, row));
   const label = `Learning curve of ${told.length} measurements, the last at ${score(about.sought, ys.at(-1))}; the table below has them all.`;
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
-    { x: timed ? "seconds of the budget" : "steps", y: reword(about, `${validation(about)}accuracy`), xText: number, yText: values(about), fromZero: true });
+    { x: timed ? "seconds of the budget" : "steps", y: reword(about, `${images(about, told)}accuracy`), xText: number, yText: values(about), fromZero: true });
   if (bound !== null) svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }));
   svg.append(el("svg:path", { class: "path", d: told.map((_, i) => `${i ? "L" : "M"}${px(xs[i])} ${py(ys[i])}`).join("") }));
   told.forEach((row, i) => svg.append(el("svg:circle", { r: 3.5, cx: px(xs[i]), cy: py(ys[i]) }, el("svg:title", {}, `${number(xs[i])}: ${score(about.sought, ys[i])}`))));

@@ -96,7 +96,7 @@ function draw(page) {
     ["Expected saving", told.state === "running" && told.expected_saving != null ? `${percent(told.expected_saving, 1)} by 10 more trainings` : ""],
     [reword(told, "Required accuracy"), percent(bound)],
     ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
-    ["Best so far", told.minimise && told.maximise ? "" : best(page.name, told)],
+    ["Best so far", (told.minimise && told.maximise) || !["nas", "hpo"].includes(told.kind) ? "" : best(page.name, told)],
     ["Pareto front", told.front.length ? el("span", {}, "trials ", told.front.flatMap((number, index) => [index ? ", " : "", link(page.name, number, number)])) : ""],
     ["Saved as", (told.models ?? []).map((model) => `${model.name} (${model.status})`).join(", ")],
     ["Started", moment(told.created_at)],

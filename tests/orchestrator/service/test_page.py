@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -167,6 +168,31 @@ def test_every_trial_shows_what_is_searched_for(
             assert dict(zip(heads, cells, strict=True))[head] == shown
         found(page, "tr[data-trial='1'] a").click()
         assert comes(page, lambda text: re.search(rf"{head}\n\d+\.\d{{{digits}}}\n", text) is not None)
+        assert complaints(page) == []
+
+
+def test_the_runs_of_an_evaluation_show_their_accuracies_on_test_images(tmp_path: Path) -> None:
+    asked = (
+        "--model",
+        "senet18",
+        "--model",
+        "resnet18",
+        "--runs",
+        "2",
+        "--study",
+        "s",
+        "--budget",
+        "10steps",
+    )
+    words = _studies.command(tmp_path, *asked, "--data", "fake", program="nas_evaluate")
+    assert subprocess.run(words, capture_output=True, timeout=60).returncode == 0
+    [row, *_] = _studies.trials(tmp_path)
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}/#/study/s")
+        shown = f"{row.test_accuracy:.2%}"
+        assert comes(page, lambda text: shown in text and "test accuracy" in text)
+        assert len(page.find_elements("css selector", "svg.plot circle")) == 4
+        assert "none yet" not in found(page, "main").text
         assert complaints(page) == []
 
 
