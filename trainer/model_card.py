@@ -136,7 +136,7 @@ def _name(model: SavedModel) -> str:
 def _found(model: SavedModel, known: Mapping[str, Any]) -> list[str]:
     others = {key: value for key, value in known.items() if key not in ("accuracy", "latency", "name")}
     training = model.description["training"]
-    drawn = training["subset"]
+    drawn, ingredients = training["subset"], model.description["ingredients"]
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     facts = {
         **others,
@@ -144,6 +144,10 @@ def _found(model: SavedModel, known: Mapping[str, Any]) -> list[str]:
         "training images": drawn["train"],
         "training": f"{training['steps']} steps, {training['epochs']:.4g} epochs, "
         f"{training['train_seconds']:.4g} s, seed {training['seed']}",
+        "hyperparameters": model.description["hyperparameters"],
+        "ingredients": ", ".join(
+            f"{name} ({_plain(one)})" if one else name for name, one in ingredients.items()
+        ),
         "device": f"{training['device_name']}, {training['precision']}",
         "versions": versions,
     }

@@ -155,6 +155,9 @@ def test_a_card_says_what_is_known_of_the_network(photos: Path, tmp_path: Path) 
         "- then to 18 x 18 pixels (bilinear, antialiased, rounded)",
     ):
         assert line in text.splitlines()
+    settings = model.description["hyperparameters"]
+    assert f"- hyperparameters: optimizer {settings['optimizer']}, learning_rate" in text.replace("\\", "")
+    assert re.search(r"^- ingredients: .*\bema\b", text, re.MULTILINE)
 
 
 def test_safetensors_holds_the_weights_and_the_description(photos: Path, tmp_path: Path) -> None:
