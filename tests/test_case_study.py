@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from orchestrator.cli import model_commands
 from results import queries
 from results.cli.commands import main
+from tests.orchestrator.cli.test_model_commands import typed
 from trainer import load_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,11 +100,11 @@ def test_the_network_is_the_one_on_record(database: str) -> None:
     assert written["scores"]["val_accuracy"] == trials.loc[number, "val_accuracy"]
 
 
-def test_the_network_predicts_a_photo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_network_predicts_a_photo(tmp_path: Path) -> None:
     Image.new("RGB", (60, 40), "green").save(tmp_path / "photo.png")
-    words = [str(CASE / "network"), str(tmp_path / "photo.png"), "--json"]
-    assert CliRunner().invoke(model_commands.predict_app(), words).exit_code == 0
-    prediction = json.loads(capfd.readouterr().out)
+    done = typed(tmp_path, "nas-predict", str(CASE / "network"), "photo.png", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    prediction = json.loads(done.stdout)
     assert prediction["event"] == "prediction"
     assert sum(prediction["probabilities"].values()) == pytest.approx(1)
     assert {"airplane", "truck"} < prediction["probabilities"].keys()
