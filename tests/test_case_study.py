@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 CASE = ROOT / "examples" / "case"
 PAGE = (ROOT / "docs" / "case-study.md").read_text()
 SHOWN = re.findall(r"^```console\n\$ nas-results (.+?)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-
-
 PIPELINE = {  # what the page tells of each step
     "base network": ("case-evaluate", "senet18"),
     "architecture search": ("case-evaluate", "nomad_senet18"),
@@ -70,11 +68,8 @@ def test_the_page_tells_the_difference_from_the_base(database: str, model: str) 
 
 def accuracies(database: str, study: str, model: str) -> "pd.Series[float]":
     """Test accuracies in percent, by run."""
-    runs = queries.trials(database, study)
-    return (
-        100
-        * runs[[point["model"] == model for point in runs["point"]]].set_index("replicate")["test_accuracy"]
-    )
+    runs = queries.trials(database, study).set_index("replicate")
+    return 100 * runs.loc[[point["model"] == model for point in runs["point"]], "test_accuracy"]
 
 
 def interval(reached: "pd.Series[float]") -> tuple[float, float]:
