@@ -69,7 +69,8 @@ def test_the_page_tells_the_difference_from_the_base(database: str, model: str) 
 def accuracies(database: str, study: str, model: str) -> "pd.Series[float]":
     """Test accuracies in percent, by run."""
     runs = queries.trials(database, study).set_index("replicate")
-    return 100 * runs.loc[[point["model"] == model for point in runs["point"]], "test_accuracy"]
+    shares: pd.Series[float] = runs.loc[[point["model"] == model for point in runs["point"]], "test_accuracy"]
+    return 100 * shares
 
 
 def interval(reached: "pd.Series[float]") -> tuple[float, float]:
